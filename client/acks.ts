@@ -1,0 +1,88 @@
+import type { Cancel, Clock } from "./clock.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Ack, RenewFrame } from "./protocol/frames.ts";
+import type { Terms } from "./terms.ts";
+import type { Wire } from "./wire.ts";
+
+/** What {@linkcode Acks} needs around it. */
+export interface AcksContext {
+  readonly clock: Clock;
+  readonly wire: Wire;
+  readonly terms: Terms;
+  /** Every channel that flows on this connection, by name. */
+  readonly flowing: Iterable<readonly [string, Inbox]>;
+  /** Told after something was acknowledged. */
+  acknowledged(): void;
+}
+
+/** Longest wait for more to acknowledge, in milliseconds (contract, "Wire"). */
+const MAX_WAIT = 200;
+
+/** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
+export class Acks {
+  readonly #context: AcksContext;
+  #count = 0;
+  #cancelFlush: Cancel | undefined;
+  #cancelRenewal: Cancel | undefined;
+
+  /** @param context what is around */
+  constructor(context: AcksContext) {
+    this.#context = context;
+  }
+
+  /** One more message waits to be acknowledged. */
+  settled(): void {
+    const { clock, terms } = this.#context;
+    this.#count++;
+    if (this.#count >= terms.window / 2) this.flush();
+    else this.#cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), () => this.flush());
+  }
+
+  /** Acknowledges what is settled; keeps it while there is no connection. */
+  flush(): void {
+    const { wire, flowing } = this.#context;
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    if (!wire.up) return;
+    const acks: Ack[] = [];
+    for (const [, inbox] of flowing) {
+      const ack = inbox.takeAck();
+      if (ack) acks.push(ack);
+    }
+    this.#count = 0;
+    if (acks.length === 0) return;
+    wire.send({ type: "ack", acks });
+    this.#context.acknowledged();
+  }
+
+  /** A connection has begun: acknowledges and renews on it. */
+  start(): void {
+    this.flush();
+    const { clock, terms } = this.#context;
+    if (!terms.delivery) return;
+    const next = (): void => {
+      this.#cancelRenewal = clock.schedule(terms.ackTimeout / 3, () => {
+        this.#renew();
+        next();
+      });
+    };
+    next();
+  }
+
+  /** The connection is gone. The next one states positions, which say more than any acknowledgement. */
+  stop(): void {
+    this.#cancelFlush?.();
+    this.#cancelRenewal?.();
+    this.#cancelFlush = this.#cancelRenewal = undefined;
+    this.#count = 0;
+  }
+
+  #renew(): void {
+    const renew: RenewFrame["renew"] = [];
+    for (const [channel, inbox] of this.#context.flowing) {
+      const { idle } = inbox;
+      if (idle) renew.push({ channel, ...idle });
+    }
+    if (renew.length > 0) this.#context.wire.send({ type: "renew", renew });
+  }
+}

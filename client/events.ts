@@ -1,0 +1,154 @@
+import type { StateName, Transport } from "./lifecycle.ts";
+import type { Message } from "./message.ts";
+import type { Code } from "./protocol/codes.ts";
+import type { GapFrame, Json } from "./protocol/frames.ts";
+
+/** A present client. */
+export interface PresenceMember {
+  /** Its client id. */
+  readonly clientId: string;
+  /** `online`, `idle`, `offline` or a status of the application. */
+  readonly status: string;
+  /** When it was heard last, in Unix seconds. */
+  readonly lastSeen: number;
+  /** What it says of itself. */
+  readonly metadata: { readonly [key: string]: Json };
+  /** Channels that it is in. */
+  readonly channels: readonly string[];
+}
+
+/** Who is present, in one channel or anywhere. */
+export interface PresenceList {
+  /** The channel; `null` for anywhere. */
+  readonly channel: string | null;
+  /** The present clients. */
+  readonly clients: readonly PresenceMember[];
+}
+
+/** A client came, went or changed. */
+export interface PresenceChange {
+  /** Channel that the client is in. */
+  readonly channel: string;
+  /** Its client id. */
+  readonly clientId: string;
+  /** Its status. */
+  readonly status: string;
+  /** What it says of itself, where the gateway tells. */
+  readonly metadata: { readonly [key: string]: Json } | undefined;
+}
+
+/** Messages of a channel are gone and will not come; delivery goes on after them. */
+export interface Gap {
+  /** The channel. */
+  readonly channel: string;
+  /** Why: they expired, were trimmed by a size limit, or the whole log was replaced. */
+  readonly reason: GapFrame["reason"];
+  /** Epoch of the log that delivery goes on in. */
+  readonly epoch: string;
+  /** Number after which it goes on. */
+  readonly seq: number;
+}
+
+/** Something went wrong that no promise tells of. */
+export interface ClientError {
+  /** What was thrown, or a `PushError`. */
+  readonly error: unknown;
+  /** Where: in a handler of messages, in a listener of events, in `authToken`, or in what the gateway sent. */
+  readonly origin: "handler" | "listener" | "token" | "gateway";
+  /** The channel, where one is meant. */
+  readonly channel: string | undefined;
+  /** The message whose handler failed. */
+  readonly message: Message | undefined;
+}
+
+/** The client is in another state, or on another transport. */
+export interface StateChange {
+  /** State now. */
+  readonly state: StateName;
+  /** State before. */
+  readonly previous: StateName;
+  /** What led here; `undefined` where nothing went wrong. */
+  readonly code: Code | undefined;
+  /** The same in words. */
+  readonly reason: string;
+  /** How frames travel now; `undefined` while there is no connection. */
+  readonly transport: Transport | undefined;
+}
+
+/** Every event of a client, and what its listeners get. */
+export interface ClientEvents {
+  /** A message, on any subscribed channel. Counts as a handler: see `PushClient.on`. */
+  channel_message: Message;
+  /** The answer to `getPresence`. */
+  presence_list: PresenceList;
+  /** A client has joined a channel. */
+  presence_join: PresenceChange;
+  /** A client has left a channel. */
+  presence_leave: PresenceChange;
+  /** A client has changed its status. */
+  presence_update: PresenceChange;
+  /** Messages are lost. */
+  gap: Gap;
+  /** Something went wrong that no promise tells of. Without a listener it goes to the console. */
+  error: ClientError;
+  /** The client's own state has changed. */
+  state: StateChange;
+}
+
+/** Name of an event. */
+export type EventName = keyof ClientEvents;
+
+/** Names of all events. */
+export const EVENT_NAMES = [
+  "channel_message",
+  "presence_list",
+  "presence_join",
+  "presence_leave",
+  "presence_update",
+  "gap",
+  "error",
+  "state",
+] as const satisfies readonly EventName[];
+
+type Listener<K extends EventName> = (value: ClientEvents[K]) => unknown;
+
+/** Tells listeners. One that throws, or whose promise rejects, disturbs neither the others nor the teller. */
+export class Emitter {
+  readonly #listeners: Map<EventName, Set<{ readonly call: Listener<never> }>> = new Map();
+
+  /** Adds a listener. @returns what removes it */
+  on<K extends EventName>(event: K, listener: Listener<K>): () => void {
+    // The same function added twice is two listeners.
+    const entry = { call: listener };
+    const all = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, all.add(entry));
+    return () => all.delete(entry);
+  }
+
+  /** Calls every listener. */
+  emit<K extends EventName>(event: K, value: ClientEvents[K]): void {
+    const all = [...this.#listeners.get(event) ?? []];
+    if (event === "error" && all.length === 0) console.error("Push:", (value as ClientError).error);
+    for (const { call } of all) {
+      const failed = (error: unknown): void => {
+        if (event === "error") console.error("Push:", error);
+        else this.report(error, "listener");
+      };
+      try {
+        const result = (call as Listener<K>)(value);
+        if (result instanceof Promise) result.catch(failed);
+      } catch (error) {
+        failed(error);
+      }
+    }
+  }
+
+  /** Tells of an error. */
+  report(
+    error: unknown,
+    origin: ClientError["origin"],
+    { channel, message }: { channel?: string; message?: Message } = {},
+  ): void {
+    this.emit("error", { error, origin, channel: channel ?? message?.channel, message });
+  }
+}

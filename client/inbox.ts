@@ -1,0 +1,301 @@
+import type { Clock } from "./clock.ts";
+import { Consumer, type ConsumerOptions, Entry, type Gate } from "./consumer.ts";
+import type { PlacedMessage } from "./incoming.ts";
+import { Memory } from "./memory.ts";
+import type { Outcome } from "./message.ts";
+import type { Ack, NackFrame, Position, Ranges } from "./protocol/frames.ts";
+import { RangeSet } from "./protocol/ranges.ts";
+import type { Terms } from "./terms.ts";
+
+/** What an {@linkcode Inbox} needs around it. */
+export interface InboxContext {
+  readonly clock: Clock;
+  readonly gate: Gate;
+  readonly terms: Terms;
+  /** One more message waits to be acknowledged. */
+  settled(): void;
+  /** A message is refused. */
+  refused(frame: NackFrame): void;
+}
+
+/** What survives a reload of the page: everything up to `floor` is settled, and these above it. */
+export interface Snapshot {
+  readonly epoch: string;
+  readonly floor: number;
+  readonly settled: Ranges;
+}
+
+/** Epochs whose messages are refused because a newer one has begun. */
+const MAX_PAST_EPOCHS = 8;
+
+/**
+ * What the client has of one channel. Every number that arrived is in one of three states: received
+ * (it waits for its handlers or is at them), refused (a handler failed; it comes again) or settled
+ * (it never runs again). The first two, and what the gateway says it still owes, are `open`.
+ */
+export class Inbox {
+  readonly #channel: string;
+  readonly #context: InboxContext;
+  readonly #consumers: Set<Consumer> = new Set();
+  readonly #memory: Memory = new Memory();
+  #epoch: string | undefined;
+  #seq = 0;
+  #open: RangeSet = new RangeSet();
+  #received: Map<number, Entry> = new Map();
+  #refused: Map<number, Entry> = new Map();
+  /** Received for no one yet. */
+  #held: Entry[] = [];
+  #unacknowledged: RangeSet = new RangeSet();
+  readonly #pastEpochs: Set<string> = new Set();
+  /** Unsettled messages of earlier epochs, by id. */
+  #former: Map<string, Entry> = new Map();
+
+  /** @param channel name of the channel @param context what is around */
+  constructor(channel: string, context: InboxContext) {
+    this.#channel = channel;
+    this.#context = context;
+  }
+
+  /** What to tell the gateway; `undefined` while nothing is known. */
+  get position(): Position | undefined {
+    if (this.#epoch === undefined) return undefined;
+    const open = this.#open.toRanges();
+    return { epoch: this.#epoch, seq: this.#seq, ...open.length > 0 && { open } };
+  }
+
+  /** Received, and with no handler at it: these must not time out. */
+  get idle(): { epoch: string; ranges: Ranges } | undefined {
+    const waiting = new RangeSet();
+    for (const entry of this.#received.values()) {
+      if (entry.running === 0) waiting.add(entry.seq);
+    }
+    if (this.#epoch === undefined || waiting.size === 0) return undefined;
+    return { epoch: this.#epoch, ranges: waiting.toRanges() };
+  }
+
+  /** What a reloaded page needs to go on. */
+  get snapshot(): Snapshot | undefined {
+    if (this.#epoch === undefined) return undefined;
+    const floor = Math.min(this.#seq, (this.#open.first ?? Infinity) - 1);
+    return { epoch: this.#epoch, floor, settled: this.#memory.above(floor) };
+  }
+
+  /** Starts where the gateway says; a position that is known already stays. */
+  start(epoch: string, seq: number, owed: Ranges): void {
+    if (this.#epoch !== undefined) return;
+    this.#epoch = epoch;
+    this.#seq = seq;
+    this.#open = new RangeSet(owed);
+  }
+
+  /** Starts where the page was before a reload. */
+  restore(snapshot: Snapshot): void {
+    if (this.#epoch !== undefined) return;
+    this.start(snapshot.epoch, snapshot.floor, []);
+    this.#memory.restore(snapshot.settled);
+  }
+
+  /** Forgets the position and everything unsettled: the session is over. */
+  reset(): void {
+    this.#epoch = undefined;
+    this.#seq = 0;
+    this.#memory.changeEpoch();
+    this.#open = new RangeSet();
+    this.#received = new Map();
+    this.#refused = new Map();
+    this.#former = new Map();
+    this.#unacknowledged = new RangeSet();
+    this.#pastEpochs.clear();
+    this.#held = [];
+    for (const consumer of this.#consumers) consumer.clear();
+  }
+
+  /**
+   * Takes a message in.
+   *
+   * @returns whether it belongs here: not if it is of an epoch that has ended
+   */
+  receive(message: PlacedMessage): boolean {
+    const { epoch, seq, id } = message;
+    if (!this.#enter(epoch, seq - 1)) return false;
+    this.#seq = Math.max(this.#seq, seq);
+    if (this.#received.has(seq)) return true;
+    const refused = this.#refused.get(seq);
+    const former = id === undefined ? undefined : this.#former.get(id);
+    if (refused) {
+      this.#refused.delete(seq);
+      this.#deliver(refused, message);
+    } else if (this.#memory.has(seq)) {
+      this.#acknowledge(seq);
+    } else if (former) {
+      this.#former.delete(id!);
+      this.#adopt(former, message);
+    } else if (this.#memory.knew(id)) {
+      this.#memory.add(seq, id);
+      this.#acknowledge(seq);
+    } else {
+      this.#deliver(new Entry(message), message);
+    }
+    return true;
+  }
+
+  /**
+   * Messages are gone: goes on after `seq`.
+   *
+   * @returns whether the gap belongs here
+   */
+  gap(epoch: string, seq: number): boolean {
+    if (!this.#enter(epoch, seq)) return false;
+    this.#seq = Math.max(this.#seq, seq);
+    // What was owed up to there will not come; what has arrived is still to be handled.
+    this.#open.dropUpTo(seq);
+    for (const known of [this.#received, this.#refused]) {
+      for (const number of known.keys()) this.#open.add(number);
+    }
+    return true;
+  }
+
+  /** Adds a consumer; what nobody has taken yet is its first. */
+  attach(options: ConsumerOptions): Consumer {
+    const consumer = new Consumer(this, this.#context.gate, options);
+    this.#consumers.add(consumer);
+    for (const entry of this.#held.splice(0)) this.#hand(entry);
+    return consumer;
+  }
+
+  /** Removes a consumer, and what it has not begun from its queue. */
+  detach(consumer: Consumer, unbegun: readonly Entry[]): void {
+    this.#consumers.delete(consumer);
+    for (const entry of unbegun) {
+      if (entry.waiting.delete(consumer) && entry.waiting.size === 0) this.#conclude(entry);
+    }
+  }
+
+  /** A consumer is done with an entry. */
+  finish(entry: Entry, consumer: Consumer, outcome: Outcome): void {
+    if (!entry.waiting.delete(consumer)) return;
+    if (outcome === "acked") entry.succeeded.add(consumer);
+    else entry.delay = Math.max(entry.delay ?? 0, outcome.delay);
+    if (entry.waiting.size === 0) this.#conclude(entry);
+  }
+
+  /** Lets the consumers go on. */
+  pump(): void {
+    for (const consumer of this.#consumers) consumer.pump();
+  }
+
+  /** Takes what is to be acknowledged. */
+  takeAck(): Ack | undefined {
+    if (this.#epoch === undefined || this.#unacknowledged.size === 0) return undefined;
+    const ranges = this.#unacknowledged.toRanges();
+    this.#unacknowledged = new RangeSet();
+    return { channel: this.#channel, epoch: this.#epoch, ranges };
+  }
+
+  /** Every refusal again, with what is left of its wait, for a connection that has not heard of it. */
+  refusals(): NackFrame[] {
+    return Array.from(this.#refused.values(), (entry) => this.#nack(entry));
+  }
+
+  /** Makes sure that `epoch` is the one that numbers belong to. */
+  #enter(epoch: string, seq: number): boolean {
+    if (epoch === this.#epoch) return true;
+    if (this.#pastEpochs.has(epoch)) return false;
+    if (this.#epoch !== undefined) {
+      if (this.#pastEpochs.size >= MAX_PAST_EPOCHS) this.#pastEpochs.clear();
+      this.#pastEpochs.add(this.#epoch);
+    }
+    for (const known of [this.#received, this.#refused]) {
+      for (const entry of known.values()) {
+        if (entry.received.id !== undefined) this.#former.set(entry.received.id, entry);
+      }
+      known.clear();
+    }
+    this.#memory.changeEpoch();
+    this.#open = new RangeSet();
+    this.#unacknowledged = new RangeSet();
+    this.#epoch = epoch;
+    this.#seq = seq;
+    return true;
+  }
+
+  #deliver(entry: Entry, message: PlacedMessage): void {
+    entry.received = message;
+    this.#received.set(message.seq, entry);
+    this.#open.add(message.seq);
+    this.#hand(entry);
+  }
+
+  /** A message of an earlier epoch has its place in this one. */
+  #adopt(entry: Entry, message: PlacedMessage): void {
+    const underway = entry.waiting.size > 0 || this.#held.includes(entry);
+    entry.epoch = message.epoch;
+    entry.seq = message.seq;
+    if (!underway) return this.#deliver(entry, message);
+    this.#received.set(message.seq, entry);
+    this.#open.add(message.seq);
+  }
+
+  #hand(entry: Entry): void {
+    const consumers = [...this.#consumers].filter((consumer) => !entry.succeeded.has(consumer));
+    if (consumers.length > 0) {
+      for (const consumer of consumers) entry.waiting.add(consumer);
+      for (const consumer of consumers) consumer.offer(entry);
+    } else if (this.#consumers.size > 0) {
+      this.#settle(entry);
+    } else {
+      this.#held.push(entry);
+    }
+  }
+
+  /** Every consumer is done with the entry, or gone. */
+  #conclude(entry: Entry): void {
+    if (entry.delay !== undefined && this.#context.terms.delivery) this.#refuse(entry);
+    else if (entry.delay !== undefined || entry.succeeded.size > 0) this.#settle(entry);
+    else this.#hand(entry);
+  }
+
+  #refuse(entry: Entry): void {
+    entry.due = this.#context.clock.now() + 1000 * entry.delay!;
+    entry.delay = undefined;
+    if (!this.#isCurrent(entry)) return;
+    const { seq } = entry;
+    this.#received.delete(seq);
+    this.#refused.set(seq, entry);
+    for (const oldest of this.#refused.keys()) {
+      // The gateway lets no more than a window come again; the oldest of more are dead letters.
+      if (this.#refused.size <= this.#context.terms.window) break;
+      this.#refused.delete(oldest);
+      this.#open.delete(oldest);
+    }
+    this.#context.refused(this.#nack(entry));
+  }
+
+  #settle(entry: Entry): void {
+    const { received: { id }, seq } = entry;
+    if (this.#isCurrent(entry)) {
+      this.#received.delete(seq);
+      this.#open.delete(seq);
+      this.#memory.add(seq, id);
+      this.#acknowledge(seq);
+    } else if (id !== undefined && this.#former.get(id) === entry) {
+      this.#former.delete(id);
+      this.#memory.addFormer(id);
+    }
+  }
+
+  #acknowledge(seq: number): void {
+    if (!this.#context.terms.delivery) return;
+    this.#unacknowledged.add(seq);
+    this.#context.settled();
+  }
+
+  #nack({ epoch, seq, due }: Entry): NackFrame {
+    const delay = Math.max(0, due - this.#context.clock.now()) / 1000;
+    return { type: "nack", channel: this.#channel, epoch, seq, ...delay > 0 && { delay } };
+  }
+
+  #isCurrent(entry: Entry): boolean {
+    return this.#received.get(entry.seq) === entry && entry.epoch === this.#epoch;
+  }
+}

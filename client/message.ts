@@ -1,0 +1,79 @@
+import { numberOf } from "./check.ts";
+import type { PlacedMessage } from "./incoming.ts";
+import type { Json } from "./protocol/frames.ts";
+
+/** What became of a message in one handler: refused with a wait of so many seconds, or done. */
+export type Outcome = "acked" | { readonly delay: number };
+
+/** Options of {@linkcode Message.nack}. */
+export interface NackOptions {
+  /** Seconds to wait before the message is sent again, from 0. Default 0. */
+  readonly delay?: number;
+}
+
+/**
+ * A message, as one handler gets it.
+ *
+ * @typeParam T what the publishers of the channel are known to send; nothing checks it
+ */
+export class Message<T = Json> {
+  /** Channel that it was published on. */
+  readonly channel: string;
+  /** What was published. */
+  readonly data: T;
+  /** Names the message: opaque, unique in all channels. `subscribe` takes it as `since`. */
+  readonly eventId: string;
+  /** When it was stored, in Unix seconds. */
+  readonly timestamp: number;
+  /** Client id of the publisher; `null` if it came over HTTP or from the gateway's own program. */
+  readonly source: string | null;
+  /** Id that it was published with. */
+  readonly id: string | undefined;
+  /** Whether it may have been delivered before. */
+  readonly redelivered: boolean;
+  /** Attempts that failed so far. */
+  readonly retryCount: number;
+  /** Whether it came back from the dead letters. */
+  readonly redriven: boolean;
+  #settle: ((outcome: Outcome) => void) | undefined;
+
+  /** @param frame what arrived @param settle told once what became of it */
+  constructor(frame: PlacedMessage, settle: (outcome: Outcome) => void) {
+    this.channel = frame.channel;
+    this.data = frame.data as T;
+    this.eventId = frame.event_id;
+    this.timestamp = frame.timestamp;
+    this.source = frame.source;
+    this.id = frame.id;
+    this.redelivered = frame._redelivered === true;
+    this.retryCount = frame._retry_count ?? 0;
+    this.redriven = frame._redriven === true;
+    this.#settle = settle;
+  }
+
+  /** Whether {@linkcode Message.ack} or {@linkcode Message.nack} was called, by whomever. */
+  get settled(): boolean {
+    return this.#settle === undefined;
+  }
+
+  /** Acknowledges the message: this handler never gets it again. Does nothing if it is settled. */
+  ack(): void {
+    this.#finish("acked");
+  }
+
+  /**
+   * Refuses the message: it is delivered again, until the gateway's `maxRetries`. Does nothing if it
+   * is settled.
+   *
+   * @throws {TypeError | RangeError} if `delay` is not a number from 0
+   */
+  nack(options: NackOptions = {}): void {
+    this.#finish({ delay: numberOf("refuse a message", "delay", options?.delay, {}, 0) });
+  }
+
+  #finish(outcome: Outcome): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.(outcome);
+  }
+}

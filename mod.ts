@@ -1,0 +1,45 @@
+/**
+ * Push delivers messages in real time from a gateway to clients, and does not lose them.
+ *
+ * Run directly, this module is the command: `deno run -A jsr:@push/gateway --help`. Imported, it has
+ * the {@linkcode Gateway} to embed:
+ *
+ * ```ts
+ * import { Gateway } from "@push/gateway";
+ * import { PushClient } from "@push/client";
+ *
+ * await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+ * await gateway.start();
+ *
+ * const { port } = gateway.address;
+ * await using client = new PushClient(`ws://127.0.0.1:${port}/ws`);
+ * await client.connect();
+ * const alerts = await client.subscribe("alerts");
+ *
+ * await gateway.publish("alerts", { level: "info", text: "Disk is fine." });
+ *
+ * for await (const message of alerts) {
+ *   console.log(message.data); // { level: "info", text: "Disk is fine." }
+ *   break;
+ * }
+ * ```
+ *
+ * @module
+ */
+import { main } from "./server/command.ts";
+
+export { Gateway, type GatewayParts, type PublishReceipt } from "./server/gateway.ts";
+export type { GatewayEvent, GatewayEvents } from "./server/events.ts";
+export type {
+  DeliveryOptions,
+  GatewayOptions,
+  LimitOptions,
+  PollingOptions,
+  PresenceOptions,
+  PushOptions,
+  RedisOptions,
+} from "./server/options.ts";
+export type { Settings } from "./server/settings.ts";
+export type { Store } from "./server/stores/store.ts";
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

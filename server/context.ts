@@ -1,0 +1,30 @@
+import type { Clock, RandomBytes } from "./clock.ts";
+import type { Metrics } from "./metrics.ts";
+import type { PushSettings } from "./settings.ts";
+import type { DeadLetter, Store, StoredMessage } from "./stores/store.ts";
+import type { Turn } from "./turn.ts";
+import type { TimingWheel } from "./wheel.ts";
+
+/** What happens in a hub, for whoever embeds it. Must not throw. */
+export interface HubEvents {
+  /** A session got a connection. */
+  attached?(clientId: string, transport: string): void;
+  /** A session lost its connection. */
+  detached?(clientId: string, transport: string): void;
+  /** A message was stored. */
+  published?(channel: string, epoch: string, message: StoredMessage): void;
+  /** A subscription gave a message up. */
+  deadLettered?(clientId: string, letter: DeadLetter): void;
+}
+
+/** What every part of one hub shares. */
+export interface HubContext {
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly settings: PushSettings;
+  readonly store: Store;
+  readonly turn: Turn;
+  readonly wheel: TimingWheel;
+  readonly metrics: Metrics;
+  readonly events: HubEvents;
+}

@@ -1,0 +1,292 @@
+import {
+  isChannelName,
+  type Json,
+  MAX_PUBLISH_ID,
+  type PresenceEntry,
+  PushError,
+} from "@push/client/protocol";
+import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
+import { type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
+import { byteLength } from "./fields.ts";
+import { Pollers } from "./http/pollers.ts";
+import { answer, type PushParts } from "./http/router.ts";
+import { Sockets } from "./http/upgrade.ts";
+import { Hub } from "./hub.ts";
+import { Listener } from "./listener.ts";
+import { checkExposure, type GatewayOptions, resolveOptions } from "./options.ts";
+import { Policy } from "./policy.ts";
+import type { Settings } from "./settings.ts";
+import { openStore } from "./stores/open.ts";
+import type { ChannelRecord, DeadLetter, DeadLetterQuery, Store } from "./stores/store.ts";
+
+/** Parts that an embedding program or a test may bring itself. */
+export interface GatewayParts {
+  /** Where messages and positions live; by default what the options name. */
+  readonly store?: Store;
+  /** Source of time. Default: the machine's. */
+  readonly clock?: Clock;
+  /** Source of randomness. Default: the machine's. */
+  readonly random?: RandomBytes;
+}
+
+/** Answer to {@linkcode Gateway.publish}. */
+export interface PublishReceipt {
+  /** Names the place of the message: channel, epoch, number. */
+  readonly eventId: string;
+  /** Epoch of the channel's log. */
+  readonly epoch: string;
+  /** Number in the log. */
+  readonly seq: number;
+  /** Subscribers connected now. */
+  readonly delivered: number;
+  /** Whether the id had been published within the last five minutes; this is the first result. */
+  readonly duplicate: boolean;
+}
+
+/** Milliseconds that peers get to answer the close of their sockets. */
+const CLOSE_PATIENCE = 1_000;
+
+type State = "idle" | "open" | "stopping" | "stopped";
+
+/**
+ * A push gateway: serves WebSocket and long-polling clients, and publishes for the program that
+ * embeds it.
+ *
+ * @example
+ * ```ts
+ * import { Gateway } from "@push/gateway";
+ *
+ * const gateway = new Gateway({ port: 0, push: { enabled: true } });
+ * await gateway.start();
+ * await gateway.publish("alerts", { level: "info", text: "Up and running." });
+ * await gateway.stop();
+ * ```
+ */
+export class Gateway {
+  /** What it runs with, durations in milliseconds. */
+  readonly settings: Settings;
+  readonly #parts: GatewayParts;
+  readonly #clock: Clock;
+  readonly #policy: Policy;
+  readonly #listeners = new Listeners();
+  #state: State = "idle";
+  #opening: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #push: PushParts | undefined;
+  #listener: Listener | undefined;
+  readonly #startedAt: number;
+
+  /**
+   * @param options what differs from the defaults
+   * @param parts parts to use instead of the usual ones
+   * @throws {TypeError} if an option's name or type is wrong
+   * @throws {RangeError} if an option's value is out of range
+   */
+  constructor(options: GatewayOptions = {}, parts: GatewayParts = {}) {
+    this.settings = resolveOptions(options);
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+    this.#policy = new Policy(this.settings.authToken);
+    this.#startedAt = this.#clock.now();
+  }
+
+  /**
+   * Where it listens.
+   *
+   * @throws {PushError} `unavailable` if it does not listen
+   */
+  get address(): { readonly hostname: string; readonly port: number } {
+    if (this.#listener === undefined) {
+      throw new PushError("unavailable", "The gateway does not listen.");
+    }
+    return this.#listener.address;
+  }
+
+  /** Its store; `undefined` while push is off or nothing was started. */
+  get store(): { readonly name: string; readonly survives: string } | undefined {
+    return this.#push?.hub.context.store;
+  }
+
+  /**
+   * Opens the store and listens on `host` and `port`.
+   *
+   * @throws {TypeError} if `host` is not loopback and there is no token
+   * @throws {Deno.errors.AddrInUse} if the port is taken
+   */
+  async start(): Promise<void> {
+    if (this.#state === "stopping" || this.#state === "stopped") {
+      throw new PushError("going_away", "A stopped gateway does not start again: make a new one.");
+    }
+    checkExposure(this.settings);
+    if (this.#listener !== undefined) return;
+    const { host, port } = this.settings;
+    const listener = new Listener(host, port, this.fetch, this.#clock);
+    this.#listener = listener;
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#listener = undefined;
+      await listener.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Answers one request, for a gateway that is mounted in another server instead of started:
+   * `Deno.serve((request) => gateway.fetch(request))`.
+   */
+  readonly fetch = async (request: Request): Promise<Response> => {
+    if (this.#state === "idle") await this.#open();
+    return await answer({
+      path: this.settings.path,
+      uptime: this.#clock.now() - this.#startedAt,
+      push: this.#push,
+    }, request);
+  };
+
+  /**
+   * Publishes a message to a channel; resolves once the store has it.
+   *
+   * @param channel 1 to 255 of `A-Z a-z 0-9 _ : . -`
+   * @param data anything that JSON can carry
+   * @param options `id` (1 to 128 characters): a repeat within five minutes is stored once
+   * @throws {TypeError} if an argument cannot be used
+   * @throws {PushError} `message_too_large`; `unavailable`, `store_full` or `outcome_unknown` as the
+   *   store; `not_found` while push is off; `going_away` once it was stopped
+   */
+  async publish(
+    channel: string,
+    data: Json,
+    options: { readonly id?: string } = {},
+  ): Promise<PublishReceipt> {
+    if (!isChannelName(channel)) {
+      throw new TypeError(
+        `Cannot publish to channel ${
+          JSON.stringify(channel)
+        }: a name is 1 to 255 of A-Z a-z 0-9 _ : . -`,
+      );
+    }
+    const { id } = options;
+    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > MAX_PUBLISH_ID)) {
+      throw new TypeError(
+        `Cannot publish with id ${
+          JSON.stringify(id)
+        }: it must be 1 to ${MAX_PUBLISH_ID} characters`,
+      );
+    }
+    const payload: string | undefined = JSON.stringify(data);
+    if (payload === undefined) {
+      throw new TypeError(`Cannot publish a value of type ${typeof data}: JSON has none`);
+    }
+    const { hub } = await this.#pushParts();
+    const { maxMessageBytes } = hub.context.settings.limits;
+    if (byteLength(payload) > maxMessageBytes) {
+      throw new PushError(
+        "message_too_large",
+        `The payload has ${
+          byteLength(payload)
+        } bytes, and at most ${maxMessageBytes} are accepted.`,
+      );
+    }
+    const { epoch, seq, delivered, duplicate } = await hub.publish(channel, payload, { id });
+    return { eventId: `${epoch}:${seq}:${channel}`, epoch, seq, delivered, duplicate };
+  }
+
+  /** All channels, with the state of their logs. */
+  async channels(): Promise<ChannelRecord[]> {
+    return (await this.#pushParts()).hub.channels();
+  }
+
+  /** Who is present in a channel, or anywhere. */
+  async presence(channel?: string): Promise<PresenceEntry[]> {
+    return (await this.#pushParts()).hub.presence.list(channel ?? null);
+  }
+
+  /** Messages that subscriptions gave up, oldest first. */
+  async deadLetters(query: Partial<DeadLetterQuery> = {}): Promise<DeadLetter[]> {
+    return (await this.#pushParts()).hub.deadLetters({ limit: 100, ...query });
+  }
+
+  /** Puts dead letters back into their subscriptions; resolves to those put back. */
+  async redrive(query: Partial<DeadLetterQuery> = {}): Promise<DeadLetter[]> {
+    return (await this.#pushParts()).hub.redrive({ limit: 100, ...query });
+  }
+
+  /**
+   * Listens to what happens. A handler that throws is reported to the console and harms nothing.
+   *
+   * @returns stops listening
+   */
+  on<Event extends GatewayEvent>(event: Event, handler: GatewayEvents[Event]): () => void {
+    return this.#listeners.add(event, handler);
+  }
+
+  /**
+   * Stops in stages: takes no more work, closes every connection with a code that says come back,
+   * stores every position, lets requests end, and releases everything. Idempotent.
+   */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  /** Same as {@linkcode Gateway.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #open(): Promise<void> {
+    return this.#opening ??= this.#doOpen();
+  }
+
+  async #doOpen(): Promise<void> {
+    const { push } = this.settings;
+    if (push.enabled) {
+      const random = this.#parts.random ?? systemRandom;
+      const store = this.#parts.store ?? await openStore(push, random);
+      await store.open();
+      const hub = new Hub({
+        settings: push,
+        store,
+        clock: this.#clock,
+        random,
+        events: this.#listeners.hubEvents,
+      });
+      const gateway = { isDraining: () => this.#state !== "open" };
+      this.#push = {
+        hub,
+        policy: this.#policy,
+        sockets: new Sockets(hub, this.#policy),
+        pollers: new Pollers(hub),
+        get draining() {
+          return gateway.isDraining();
+        },
+      };
+    }
+    if (this.#state === "idle") this.#state = "open";
+  }
+
+  async #pushParts(): Promise<PushParts> {
+    if (this.#state === "stopping" || this.#state === "stopped") throw new PushError("going_away");
+    await this.#open();
+    if (this.#push === undefined) {
+      throw new PushError("not_found", "Push is switched off: set push.enabled.");
+    }
+    return this.#push;
+  }
+
+  async #stop(): Promise<void> {
+    // A start that is under way ends first, so that nothing is left open.
+    await this.#opening?.catch(() => {});
+    this.#state = "stopping";
+    const push = this.#push;
+    if (push !== undefined) {
+      await push.hub.drain();
+      await push.sockets.closeAll(CLOSE_PATIENCE);
+      push.pollers.stop();
+      push.hub.stop();
+    }
+    await this.#listener?.close();
+    await push?.hub.context.store[Symbol.asyncDispose]();
+    this.#state = "stopped";
+  }
+}

@@ -1,0 +1,105 @@
+import { formatEventId, PushError } from "@push/client/protocol";
+import { channelField, integerField, publishIdField, stringField } from "../fields.ts";
+import { payloadOf } from "../frames.ts";
+import type { Hub } from "../hub.ts";
+import type { DeadLetter, DeadLetterQuery } from "../stores/store.ts";
+import { type Body, json } from "./respond.ts";
+
+/** One route of the publish API. The caller has shown its token. */
+export type ApiRoute = (hub: Hub, url: URL, body: Body, subject: string) => Promise<Response>;
+
+const MAX_SESSION_KEY = 1024;
+const MAX_LISTED = 1000;
+const DEFAULT_LISTED = 100;
+
+/** `POST /api/push/publish` */
+export async function publish(
+  hub: Hub,
+  _url: URL,
+  body: Body,
+  subject: string,
+): Promise<Response> {
+  const channel = channelField(body.frame);
+  const payload = payloadOf(body, hub.context.settings.limits.maxMessageBytes);
+  const id = publishIdField(body.frame);
+  const published = await hub.publish(channel, payload, { id, subject });
+  const { epoch, seq, delivered, duplicate } = published;
+  const event_id = formatEventId(channel, epoch, seq);
+  return json({ event_id, channel, epoch, seq, delivered, duplicate });
+}
+
+/** `GET /api/push/channels` */
+export async function channels(hub: Hub): Promise<Response> {
+  const listed = await hub.channels();
+  return json({
+    channels: listed.map(({ name, epoch, head, oldest, createdAt, metadata }) => ({
+      name,
+      epoch,
+      head,
+      oldest,
+      subscribers: hub.subscribers(name),
+      created_at: createdAt / 1000,
+      metadata,
+    })),
+  });
+}
+
+/** `GET /api/push/presence?channel=` and `GET /api/push/poll/presence?channel=` */
+export function presence(hub: Hub, url: URL): Promise<Response> {
+  const name = url.searchParams.get("channel");
+  const channel = name === null ? null : channelField({ channel: name });
+  const entries = hub.presence.list(channel);
+  return Promise.resolve(json({ channel, presence: entries, clients: entries }));
+}
+
+/** `GET /api/push/dead-letters?channel=&session=&seq=&limit=` */
+export async function deadLetters(hub: Hub, url: URL): Promise<Response> {
+  const query = queryOf({
+    channel: url.searchParams.get("channel"),
+    session: url.searchParams.get("session"),
+    seq: numberOf(url.searchParams.get("seq")),
+    limit: numberOf(url.searchParams.get("limit")),
+  });
+  const letters = await hub.deadLetters(query);
+  return json({ dead_letters: letters.map(describe) });
+}
+
+/** `POST /api/push/dead-letters/redrive` */
+export async function redrive(hub: Hub, _url: URL, body: Body): Promise<Response> {
+  const letters = await hub.redrive(queryOf(body.frame));
+  return json({ redriven: letters.length, dead_letters: letters.map(describe) });
+}
+
+function queryOf(frame: Body["frame"]): DeadLetterQuery {
+  const given = (key: string) => frame[key] !== undefined && frame[key] !== null;
+  return {
+    channel: given("channel") ? channelField(frame) : undefined,
+    session: stringField(frame, "session", MAX_SESSION_KEY),
+    seq: given("seq") ? integerField(frame, "seq", 1, Number.MAX_SAFE_INTEGER) : undefined,
+    limit: given("limit") ? integerField(frame, "limit", 1, MAX_LISTED) : DEFAULT_LISTED,
+  };
+}
+
+function numberOf(text: string | null): number | null {
+  if (text === null) return null;
+  const value = Number(text);
+  if (text.trim() === "" || Number.isNaN(value)) {
+    throw new PushError("bad_request", "A number is expected in the query.");
+  }
+  return value;
+}
+
+function describe({ session, channel, epoch, message, attempts, reason, at }: DeadLetter) {
+  return {
+    session,
+    channel,
+    event_id: formatEventId(channel, epoch, message.seq),
+    seq: message.seq,
+    data: JSON.parse(message.payload),
+    source: message.source,
+    timestamp: message.at / 1000,
+    attempts,
+    reason,
+    dead_at: at / 1000,
+  };
+}

@@ -1,0 +1,209 @@
+import {
+  type ClientFrame,
+  decodeBatch,
+  type Decoded,
+  type GatewayFrame,
+  type JsonObject,
+  memberText,
+  PushError,
+} from "@push/client/protocol";
+import { errorFrame, requestId } from "../dialog.ts";
+import {
+  booleanField,
+  channelField,
+  clientIdField,
+  epochField,
+  isObject,
+  objectsField,
+  publishIdField,
+  rangesField,
+  refuse,
+  requiredString,
+  secondsField,
+  seqField,
+  stringField,
+} from "../fields.ts";
+import { handleFrame } from "../frames.ts";
+import { open, readOpening, sessionTtl } from "../handshake.ts";
+import type { Hub } from "../hub.ts";
+import { bearerToken, type Policy } from "../policy.ts";
+import type { Poller, Pollers } from "./pollers.ts";
+import { type Body, json, jsonText } from "./respond.ts";
+
+/** What the poll routes work with. */
+export interface PollContext {
+  readonly hub: Hub;
+  readonly policy: Policy;
+  readonly pollers: Pollers;
+}
+
+/** One route under `/api/push/poll/`. */
+export type PollRoute = (context: PollContext, request: Request, body: Body) => Promise<Response>;
+
+const MAX_POLL_TOKEN = 64;
+const MAX_FRAMES = 1024;
+const MAX_TOKEN = 16_384;
+
+/** The routes by name, all `POST`. */
+export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
+  register,
+  messages,
+  send,
+  unregister,
+  subscribe: named("channel.subscribe", ["channel"], ["ok", "channel"]),
+  unsubscribe: named("channel.unsubscribe", ["channel"], ["ok", "channel"]),
+  ack: named("message_ack", ["event_id"], ["ok"]),
+  nack: named("message_nack", ["event_id", "delay"], ["ok"]),
+  heartbeat: named("presence.heartbeat", ["status", "metadata"], ["ok"]),
+  create: named("channel.create", ["channel", "metadata"], ["ok", "channel"]),
+  publish,
+};
+
+async function register(
+  { hub, policy, pollers }: PollContext,
+  request: Request,
+  { frame }: Body,
+): Promise<Response> {
+  const { connect } = frame;
+  const bodyToken = stringField(frame, "auth_token", MAX_TOKEN);
+  const token = bodyToken ?? bearerToken(request.headers.get("authorization"));
+  if (connect !== undefined) {
+    if (!isObject(connect)) refuse("connect", "a connect frame", connect);
+    const opening = readOpening(connect, hub.context.settings.limits.maxChannels);
+    const identity = policy.identify(opening.token ?? token);
+    const registered = await pollers.register((connection) =>
+      open(hub, identity, opening, connection)
+    );
+    registered.start?.();
+    return json({
+      client_id: registered.poller.session.owner.clientId,
+      poll_token: registered.token,
+      connected: registered.frame,
+    });
+  }
+  const identity = policy.identify(token);
+  const name = clientIdField(frame);
+  const { token: poll_token, poller } = await pollers.register((connection) =>
+    hub.attach({
+      subject: identity.subject,
+      name,
+      // Unnamed, the session ends with its connection, and that lingers after the last request.
+      ttl: name === undefined ? 0 : sessionTtl(hub, true),
+      wire: "fixed",
+    }, connection)
+  );
+  return json({ client_id: poller.session.owner.clientId, poll_token });
+}
+
+function messages(
+  { hub, pollers }: PollContext,
+  request: Request,
+  { frame }: Body,
+): Promise<Response> {
+  const { longPollTimeout } = hub.context.settings.polling;
+  const asked = secondsField(frame, "timeout", 86_400);
+  const timeout = Math.min(asked === undefined ? Infinity : asked * 1000, longPollTimeout);
+  const positions = objectsField(frame, "positions", hub.context.settings.limits.maxChannels)
+    .map((each) => ({
+      channel: channelField(each),
+      epoch: epochField(each),
+      seq: seqField(each),
+      open: rangesField(each, "open"),
+    }));
+  return pollers.request(pollToken(frame), async ({ session, connection }) => {
+    if (session.wire === "extended") {
+      for (const { channel, epoch, seq, open } of positions) {
+        session.adopt(channel, epoch, seq, open, connection);
+      }
+    }
+    const waiting = connection.poll(timeout, request.signal);
+    hub.drained(session);
+    const frames = await waiting;
+    return jsonText(`{"messages":[${frames.join(",")}],"poll_interval_hint":0}`);
+  });
+}
+
+/** Frames of `@push/client`, handled as if they had come over a WebSocket. */
+function send(
+  { hub, pollers }: PollContext,
+  _request: Request,
+  body: Body,
+): Promise<Response> {
+  objectsField(body.frame, "frames", MAX_FRAMES);
+  const { maxNesting } = hub.context.settings.limits;
+  return pollers.request(pollToken(body.frame), async (poller) => {
+    const decoded = decodeBatch(memberText(body, "frames") ?? "[]", maxNesting);
+    const replies = await Promise.all(decoded.map((each) => answer(hub, poller, each)));
+    return json({ frames: replies.filter((reply) => reply !== undefined) });
+  });
+}
+
+async function unregister(
+  { pollers }: PollContext,
+  _request: Request,
+  { frame }: Body,
+): Promise<Response> {
+  await pollers.unregister(pollToken(frame), booleanField(frame, "forget"));
+  return json({ ok: true });
+}
+
+function publish(
+  context: PollContext,
+  _request: Request,
+  body: Body,
+): Promise<Response> {
+  publishIdField(body.frame);
+  return context.pollers.request(pollToken(body.frame), async (poller) => {
+    const frame = { ...body.frame, type: "channel.publish" };
+    const reply = await handled(context.hub, poller, { frame, text: body.text });
+    const { delivered } = reply as { delivered: number };
+    return json({ ok: true, channel: body.frame.channel, delivered });
+  });
+}
+
+/** A route that is one frame of the fixed wire in other clothes. */
+function named(
+  type: ClientFrame["type"],
+  takes: readonly string[],
+  gives: readonly string[],
+): PollRoute {
+  return ({ hub, pollers }, _request, { frame }) =>
+    pollers.request(pollToken(frame), async (poller) => {
+      const inner: JsonObject = { type };
+      for (const key of takes) if (Object.hasOwn(frame, key)) inner[key] = frame[key];
+      const reply = await handled(hub, poller, { frame: inner, text: JSON.stringify(inner) });
+      const picked = gives.map((key) => [key, (reply as unknown as JsonObject)[key]]);
+      return json(Object.fromEntries(picked));
+    });
+}
+
+async function handled(
+  hub: Hub,
+  { session, connection }: Poller,
+  decoded: Decoded,
+): Promise<GatewayFrame> {
+  const reply = await handleFrame({ hub, session, connection }, decoded);
+  reply.after?.();
+  return reply.frame!;
+}
+
+async function answer(
+  hub: Hub,
+  { session, connection }: Poller,
+  decoded: Decoded,
+): Promise<GatewayFrame | undefined> {
+  const id = requestId(decoded);
+  try {
+    const reply = await handleFrame({ hub, session, connection }, decoded);
+    // The answer leaves with this response, and what flows with the next poll.
+    reply.after?.();
+    return reply.frame === undefined ? undefined : { ...reply.frame, ...id };
+  } catch (error) {
+    if (!(error instanceof PushError)) console.error(error);
+    return { ...errorFrame(error), ...id };
+  }
+}
+
+function pollToken(frame: JsonObject): string {
+  return requiredString(frame, "poll_token", MAX_POLL_TOKEN);
+}

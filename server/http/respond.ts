@@ -1,0 +1,92 @@
+import {
+  type Code,
+  CODES,
+  isCode,
+  type JsonObject,
+  parseJson,
+  PushError,
+} from "@push/client/protocol";
+import { isObject } from "../fields.ts";
+
+const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" } as const;
+
+/** A JSON answer. */
+export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return jsonText(JSON.stringify(body), status, headers);
+}
+
+/** A JSON answer whose text is there already. */
+export function jsonText(
+  text: string,
+  status = 200,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(text, {
+    status,
+    headers: { ...JSON_HEADERS, "cache-control": "no-store", ...headers },
+  });
+}
+
+/** The answer to a request that went wrong: `{ ok: false, error, code }`. */
+export function failure(error: unknown, headers: Record<string, string> = {}): Response {
+  const known = error instanceof PushError ? error : new PushError("internal");
+  const { status } = CODES[known.code];
+  const more: Record<string, string> = { ...headers };
+  if (status === 401) more["www-authenticate"] = 'Bearer realm="push"';
+  if (status === 503 || status === 429) more["retry-after"] = "1";
+  return json({ ok: false, error: known.message, code: known.code }, status || 500, more);
+}
+
+/** A failure with the text of its code. */
+export function fail(code: Code, detail?: string, headers?: Record<string, string>): Response {
+  return failure(new PushError(code, detail), headers);
+}
+
+/** Code that a failed answer carries, for the metrics. */
+export function codeOf(error: unknown): Code {
+  return error instanceof PushError && isCode(error.code) ? error.code : "internal";
+}
+
+/** A decoded request body, and its exact text. */
+export interface Body {
+  readonly frame: JsonObject;
+  readonly text: string;
+}
+
+/**
+ * Reads a JSON object from a request, never more than `maxBytes` of it.
+ *
+ * @throws {PushError} `frame_too_large`, `bad_frame`, `nesting_too_deep`, `bad_request`
+ */
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  maxNesting: number,
+): Promise<Body> {
+  const text = await readText(request, maxBytes);
+  if (text === "") return { frame: {}, text: "{}" };
+  const frame = parseJson(text, maxNesting);
+  if (!isObject(frame)) throw new PushError("bad_frame", "The body must be a JSON object.");
+  return { frame, text };
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string> {
+  const tooLarge = () =>
+    new PushError("frame_too_large", `A request body may have at most ${maxBytes} bytes.`);
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+  if (request.body === null) return "";
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = 0;
+  try {
+    for await (const chunk of request.body) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) throw tooLarge();
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return text + decoder.decode();
+  } catch (cause) {
+    if (cause instanceof PushError) throw cause;
+    throw new PushError("bad_frame", "The body must be JSON in UTF-8.", { cause });
+  }
+}

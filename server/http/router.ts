@@ -1,0 +1,118 @@
+import { PushError } from "@push/client/protocol";
+import type { Hub } from "../hub.ts";
+import { bearerToken, type Policy } from "../policy.ts";
+import { type ApiRoute, channels, deadLetters, presence, publish, redrive } from "./api.ts";
+import { health, metrics } from "./health.ts";
+import { POLL_ROUTES } from "./poll.ts";
+import type { Pollers } from "./pollers.ts";
+import { type Body, codeOf, fail, failure, readBody } from "./respond.ts";
+import type { Sockets } from "./upgrade.ts";
+
+/** What requests are answered from while push is on. */
+export interface PushParts {
+  readonly hub: Hub;
+  readonly policy: Policy;
+  readonly sockets: Sockets;
+  readonly pollers: Pollers;
+  readonly draining: boolean;
+}
+
+/** What requests are answered from. */
+export interface RouterParts {
+  /** Path of the WebSocket. */
+  readonly path: string;
+  /** Milliseconds since the start. */
+  readonly uptime: number;
+  /** Absent while push is off: then only `/health` answers. */
+  readonly push: PushParts | undefined;
+}
+
+const API: { readonly [path: string]: { readonly method: string; readonly handle: ApiRoute } } = {
+  "/api/push/publish": { method: "POST", handle: publish },
+  "/api/push/channels": { method: "GET", handle: channels },
+  "/api/push/presence": { method: "GET", handle: presence },
+  "/api/push/poll/presence": { method: "GET", handle: presence },
+  "/api/push/dead-letters": { method: "GET", handle: deadLetters },
+  "/api/push/dead-letters/redrive": { method: "POST", handle: redrive },
+};
+const POLL = "/api/push/poll/";
+const EMPTY: Body = { frame: {}, text: "{}" };
+
+/** Answers one request. Never rejects. */
+export async function answer(parts: RouterParts, request: Request): Promise<Response> {
+  try {
+    return await route(parts, request);
+  } catch (error) {
+    if (!(error instanceof PushError)) console.error("A request could not be answered.", error);
+    if (parts.push !== undefined) {
+      const { metrics } = parts.push.hub.context;
+      metrics.count(metrics.errors, codeOf(error));
+    }
+    return failure(error);
+  }
+}
+
+function route(
+  { path, uptime, push }: RouterParts,
+  request: Request,
+): Promise<Response> | Response {
+  const url = new URL(request.url);
+  const { pathname } = url;
+  if (pathname === "/health") {
+    const vitals = push && vitalsOf(push);
+    return health(vitals, uptime, push !== undefined && mayLook(push.policy, request));
+  }
+  if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
+  if (pathname === path) {
+    if (push.draining) return fail("going_away");
+    return push.sockets.upgrade(request, url);
+  }
+  if (pathname === "/metrics") {
+    push.policy.identify(bearerToken(request.headers.get("authorization")));
+    return metrics(vitalsOf(push));
+  }
+  const api = Object.hasOwn(API, pathname) ? API[pathname] : undefined;
+  if (api !== undefined) return answerApi(push, api, request, url);
+  if (pathname.startsWith(POLL)) return answerPoll(push, pathname.slice(POLL.length), request);
+  return fail("not_found", `There is nothing at ${JSON.stringify(pathname.slice(0, 100))}.`);
+}
+
+async function answerApi(
+  push: PushParts,
+  { method, handle }: { readonly method: string; readonly handle: ApiRoute },
+  request: Request,
+  url: URL,
+): Promise<Response> {
+  if (request.method !== method) return fail("method_not_allowed", undefined, { allow: method });
+  const { subject } = push.policy.identify(bearerToken(request.headers.get("authorization")));
+  return handle(push.hub, url, method === "POST" ? await read(push, request) : EMPTY, subject);
+}
+
+async function answerPoll(push: PushParts, name: string, request: Request): Promise<Response> {
+  const handle = Object.hasOwn(POLL_ROUTES, name) ? POLL_ROUTES[name] : undefined;
+  if (handle === undefined || !push.hub.context.settings.polling.enabled) {
+    return fail("not_found", "Polling is switched off, or there is no such route.");
+  }
+  if (request.method !== "POST") return fail("method_not_allowed", undefined, { allow: "POST" });
+  if (push.draining) return fail("going_away");
+  return await handle(push, request, await read(push, request));
+}
+
+function read({ hub }: PushParts, request: Request): Promise<Body> {
+  const { maxFrameBytes, maxNesting } = hub.context.settings.limits;
+  return readBody(request, maxFrameBytes, maxNesting);
+}
+
+function vitalsOf({ hub, sockets, pollers, draining }: PushParts) {
+  return { hub, sockets: sockets.size, pollers: pollers.size, draining };
+}
+
+/** Whether a request may see more than that the gateway lives. */
+function mayLook(policy: Policy, request: Request): boolean {
+  try {
+    policy.identify(bearerToken(request.headers.get("authorization")));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,145 @@
+import { isClientId, PushError } from "@push/client/protocol";
+import { Dialog } from "../dialog.ts";
+import type { Hub } from "../hub.ts";
+import { bearerToken, type Identity, type Policy } from "../policy.ts";
+import { type Socket, WebSocketConnection } from "../transports/websocket.ts";
+import { fail } from "./respond.ts";
+
+/** The WebSockets of one gateway. */
+export class Sockets {
+  readonly #hub: Hub;
+  readonly #policy: Policy;
+  readonly #open = new Set<WebSocketConnection>();
+  /** Closed by this side, not yet by the peer. */
+  readonly #closing = new Set<WebSocket>();
+  #onSettled: (() => void) | undefined;
+
+  /** @param hub whose sessions they carry */
+  constructor(hub: Hub, policy: Policy) {
+    this.#hub = hub;
+    this.#policy = policy;
+  }
+
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Answers an upgrade request.
+   *
+   * @throws {PushError} `token_invalid`, `bad_request`, `too_many_connections`; the request is then
+   *   not upgraded
+   */
+  upgrade(request: Request, url: URL): Response {
+    const refusal = refuseUpgrade(request);
+    if (refusal !== undefined) return refusal;
+    const identity = this.#identify(request, url);
+    const clientId = url.searchParams.get("client_id") ?? undefined;
+    if (clientId !== undefined && !isClientId(clientId)) {
+      throw new PushError(
+        "bad_request",
+        "'client_id' must be 1 to 128 of A-Z a-z 0-9 _ : . - + @ = /",
+      );
+    }
+    const { limits } = this.#hub.context.settings;
+    if (this.#open.size >= limits.maxConnections) throw new PushError("too_many_connections");
+    const { socket, response } = Deno.upgradeWebSocket(request, {
+      idleTimeout: Math.ceil(limits.idleTimeout / 1000),
+    });
+    this.accept(socket, identity, clientId);
+    return response;
+  }
+
+  /** Lets a client speak over a WebSocket. Its handlers never throw: that would end the process. */
+  accept(socket: WebSocket, identity: Identity | undefined, clientId: string | undefined): void {
+    const { clock, turn, metrics, settings } = this.#hub.context;
+    const terms = { clock, turn, metrics, maxBufferedBytes: settings.limits.maxBufferedBytes };
+    const connection: WebSocketConnection = new WebSocketConnection(
+      socket as Socket,
+      terms,
+      () => dialog.drained(),
+      () => {
+        this.#closing.add(socket);
+        ended(false);
+      },
+    );
+    const dialog = new Dialog(this.#hub, this.#policy, connection, {
+      identity,
+      clientId,
+      onExtended: () => connection.batch(),
+    });
+    // Close events may come twice, or not before the peer pleases.
+    const ended = (left: boolean) => {
+      if (!this.#open.delete(connection)) return;
+      connection.gone();
+      dialog.closed(left);
+    };
+    this.#open.add(connection);
+    metrics.count(metrics.connections, connection.transport);
+    socket.onmessage = ({ data }) => {
+      try {
+        if (typeof data === "string") dialog.receive(data);
+        else dialog.receiveBinary();
+      } catch (error) {
+        console.error("A frame could not be handled.", error);
+        connection.close("internal");
+      }
+    };
+    const settled = () => {
+      this.#closing.delete(socket);
+      if (this.#closing.size === 0) this.#onSettled?.();
+    };
+    socket.onclose = ({ code }) => {
+      ended(code === 1000);
+      settled();
+    };
+    socket.onerror = () => ended(false);
+  }
+
+  /**
+   * Closes every one that is still open, and waits until the peers have answered, `patience`
+   * milliseconds at most.
+   */
+  async closeAll(patience: number): Promise<void> {
+    for (const connection of [...this.#open]) connection.close("going_away");
+    if (this.#closing.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onSettled = resolve;
+    const cancel = this.#hub.context.clock.schedule(patience, resolve);
+    await promise;
+    cancel();
+  }
+
+  /** Identity that the request shows; none if it shows no token and one is asked for. */
+  #identify(request: Request, url: URL): Identity | undefined {
+    const token = bearerToken(request.headers.get("authorization")) ??
+      url.searchParams.get("token") ?? undefined;
+    if (token === undefined && this.#policy.isProtected) return undefined;
+    return this.#policy.identify(token);
+  }
+}
+
+/** Why a request cannot be upgraded (RFC 6455 section 4.2.1), if it cannot. */
+function refuseUpgrade(request: Request): Response | undefined {
+  const { headers, method } = request;
+  if (method !== "GET") return fail("method_not_allowed", undefined, { allow: "GET" });
+  if (headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    return new Response("This address speaks WebSocket: connect with ws:// or wss://.\n", {
+      status: 426,
+      headers: { upgrade: "websocket", connection: "upgrade" },
+    });
+  }
+  if (headers.get("sec-websocket-version") !== "13") {
+    return new Response("Only version 13 of the WebSocket protocol is spoken here.\n", {
+      status: 426,
+      headers: { "sec-websocket-version": "13" },
+    });
+  }
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
+    return fail("bad_request", "The header Sec-WebSocket-Key must be 16 bytes in base64.");
+  }
+  if (!/\bupgrade\b/i.test(headers.get("connection") ?? "")) {
+    return fail("bad_request", "The header Connection must say 'Upgrade'.");
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What is known of an option.
+ *
+ * @module
+ */
+
+/** Value of an option: durations in seconds. */
+export type OptionValue = boolean | number | string;
+
+/** Kind of value that an option takes. */
+export type OptionType =
+  | "boolean"
+  | "integer"
+  | "number"
+  | "seconds"
+  | "bytes"
+  | "string"
+  | "enum"
+  | "host"
+  | "path"
+  | "redis-url"
+  | "secret";
+
+/** Part of the help text and the README that an option belongs to. */
+export type OptionGroup =
+  | "listening"
+  | "push"
+  | "presence"
+  | "delivery"
+  | "polling"
+  | "redis"
+  | "limits";
+
+/** An option as the table has it. */
+export interface Row {
+  path: string;
+  type: OptionType;
+  /** Absent if there is none. */
+  default?: OptionValue;
+  /** Default of the command, where it differs from the library's. */
+  commandDefault?: OptionValue;
+  /** Least and most: of a number, or of the length of a text. */
+  range?: readonly [least: number, most: number];
+  /** What an `enum` chooses from. */
+  values?: readonly string[];
+  /** What a number counts, where the type does not say it. */
+  unit?: string;
+  description: string;
+  /** Where it is not made from the path. */
+  flag?: string;
+  /** Where it is not made from the flag. */
+  variable?: string;
+}
+
+/** An option. */
+export interface Option extends Readonly<Row> {
+  readonly group: OptionGroup;
+  /** Flag of the command line, without dashes; a boolean has `--no-…` too. */
+  readonly flag: string;
+  /** Name of the environment variable. */
+  readonly variable: string;
+}
+
+/** Title of each group, in the order of the help text. */
+export const OPTION_GROUPS: Readonly<Record<OptionGroup, string>> = {
+  listening: "Listening",
+  push: "Push",
+  presence: "Presence",
+  delivery: "Delivery",
+  polling: "Long-polling",
+  redis: "Redis (off unless one of these is given)",
+  limits: "Limits",
+};
+
+/** Adds to a row of the table what follows from its path. */
+export function complete(row: Row): Option {
+  const flag = row.flag ?? flagOf(row.path);
+  const variable = row.variable ?? `PUSH_${flag.toUpperCase().replaceAll("-", "_")}`;
+  return { ...row, group: groupOf(row.path), flag, variable };
+}
+
+function flagOf(path: string): string {
+  const [last, group] = path.split(".").reverse();
+  if (last === "enabled") return group;
+  const kebab = last.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return group === "redis" ? `redis-${kebab}` : kebab;
+}
+
+function groupOf(path: string): OptionGroup {
+  const segments = path.split(".");
+  if (segments.length === 1) return "listening";
+  return segments.length === 2 ? "push" : segments[1] as OptionGroup;
+}

@@ -1,0 +1,271 @@
+/**
+ * The public options, as people write them. Each comment says what the table of options says; a
+ * test compares them.
+ *
+ * @module
+ */
+
+/** Options of presence: who is there. */
+export interface PresenceOptions {
+  /**
+   * Whether the gateway tracks who is there.
+   * Default true.
+   */
+  enabled?: boolean;
+  /**
+   * Time between two heartbeats that clients are asked to keep.
+   * Seconds, 0.05 to 3600; default 15.
+   */
+  heartbeatInterval?: number;
+  /**
+   * Time without a heartbeat after which a client counts as offline.
+   * Seconds, 0.05 to 86400; default 45.
+   */
+  offlineTimeout?: number;
+  /**
+   * Whether subscribers of a channel hear who comes, changes and goes.
+   * Default true.
+   */
+  broadcastChanges?: boolean;
+  /**
+   * Size of a channel above which clients of the fixed wire get no presence events.
+   * Members, 0 to 1000000; default 200.
+   */
+  broadcastLimit?: number;
+}
+
+/** Options of delivery and of the store. */
+export interface DeliveryOptions {
+  /**
+   * Whether messages are tracked until acknowledged; off, delivery is at most once.
+   * Default true.
+   */
+  enabled?: boolean;
+  /**
+   * Time to wait for an acknowledgement before a message is sent again.
+   * Seconds, 0.05 to 86400; default 30.
+   */
+  ackTimeout?: number;
+  /**
+   * Times that a message is sent again before it goes to the dead letters.
+   * Retries, 0 to 100; default 3.
+   */
+  maxRetries?: number;
+  /**
+   * Factor by which the wait grows with each retry.
+   * Factor, 1 to 10; default 2.
+   */
+  retryBackoff?: number;
+  /**
+   * Time that a message is kept for those who have not acknowledged it.
+   * Seconds, 0.05 to 31536000; default 86400 (1 day).
+   */
+  messageTtl?: number;
+  /**
+   * Where messages and positions are kept.
+   * "memory", "kv", "redis"; default "memory".
+   */
+  storeBackend?: "memory" | "kv" | "redis";
+  /**
+   * File of the `kv` store, seen from the working directory.
+   * Default "push.db".
+   */
+  kvPath?: string;
+  /**
+   * Most messages on their way to one subscriber, not yet acknowledged.
+   * Messages, 1 to 65536; default 1024.
+   */
+  window?: number;
+  /**
+   * Most bytes on their way to one subscriber, not yet acknowledged.
+   * Bytes, 1 KiB to 1 GiB; default 1048576 (1 MiB).
+   */
+  windowBytes?: number;
+  /**
+   * Messages that a channel keeps beyond those still awaited by a subscriber.
+   * Messages, 0 to 1000000; default 1000.
+   */
+  historySize?: number;
+  /**
+   * Bytes that a channel keeps beyond those still awaited by a subscriber.
+   * Bytes, 0 to 1 GiB; default 1048576 (1 MiB).
+   */
+  historyBytes?: number;
+  /**
+   * Hard end of one channel: beyond it the oldest messages go.
+   * Bytes, 1 KiB to 1024 GiB; default 67108864 (64 MiB).
+   */
+  maxChannelBytes?: number;
+  /**
+   * Hard end of the whole store: beyond it the oldest messages go.
+   * Bytes, 1 KiB to 1024 GiB; default 536870912 (512 MiB).
+   */
+  maxStoreBytes?: number;
+  /**
+   * Time that a client which did not name itself may be away and still resume.
+   * Seconds, 0 to 86400; default 60.
+   */
+  sessionGrace?: number;
+  /**
+   * Time that a dead letter is kept.
+   * Seconds, 0.05 to 31536000; default 604800 (7 days).
+   */
+  deadLetterTtl?: number;
+  /**
+   * Most dead letters of one subscription; beyond it the oldest go.
+   * Messages, 0 to 1000000; default 1000.
+   */
+  maxDeadLetters?: number;
+}
+
+/** Options of long-polling. */
+export interface PollingOptions {
+  /**
+   * Whether clients may fall back to long-polling.
+   * Default true.
+   */
+  enabled?: boolean;
+  /**
+   * Time that a poll without news is held open.
+   * Seconds, 0.05 to 600; default 30.
+   */
+  longPollTimeout?: number;
+  /**
+   * Most messages in the answer to one poll.
+   * Messages, 1 to 10000; default 100.
+   */
+  maxBatchSize?: number;
+}
+
+/** Options of Redis. */
+export interface RedisOptions {
+  /**
+   * Address of Redis; wins over `host`, `port`, `db` and `password`.
+   * No default.
+   */
+  url?: string;
+  /**
+   * Host of Redis.
+   * Default "localhost".
+   */
+  host?: string;
+  /**
+   * Port of Redis.
+   * 1 to 65535; default 6379.
+   */
+  port?: number;
+  /**
+   * Number of the database in Redis.
+   * 0 to 65535; default 0.
+   */
+  db?: number;
+  /**
+   * Password of Redis.
+   * No default.
+   */
+  password?: string;
+  /**
+   * Beginning of every key in Redis.
+   * Default "praison:push:".
+   */
+  prefix?: string;
+  /**
+   * Most connections that one gateway opens to Redis.
+   * Connections, 1 to 1000; default 20.
+   */
+  maxConnections?: number;
+}
+
+/** Options of what one client, and all together, may do. */
+export interface LimitOptions {
+  /**
+   * Largest frame or request body.
+   * Bytes, 1 KiB to 32 MiB; default 1048576 (1 MiB).
+   */
+  maxFrameBytes?: number;
+  /**
+   * Largest payload of one message, as JSON.
+   * Bytes, 16 B to 32 MiB; default 65536 (64 KiB).
+   */
+  maxMessageBytes?: number;
+  /**
+   * Deepest nesting of JSON in a frame or request body.
+   * Levels, 2 to 1000; default 64.
+   */
+  maxNesting?: number;
+  /**
+   * Largest presence metadata of one client, as JSON.
+   * Bytes, 2 B to 1 MiB; default 1024 (1 KiB).
+   */
+  maxMetadataBytes?: number;
+  /**
+   * Most channels that one client may be subscribed to.
+   * Channels, 1 to 100000; default 128.
+   */
+  maxChannels?: number;
+  /**
+   * Most clients connected at a time.
+   * Connections, 1 to 1000000; default 50000.
+   */
+  maxConnections?: number;
+  /**
+   * Most clients remembered; beyond it the one longest away is forgotten.
+   * Sessions, 1 to 10000000; default 200000.
+   */
+  maxSessions?: number;
+  /**
+   * Bytes waiting for one client above which it is closed as a slow consumer.
+   * Bytes, 1 KiB to 1 GiB; default 4194304 (4 MiB).
+   */
+  maxBufferedBytes?: number;
+  /**
+   * Time without a sign of life after which a connection is closed; 0 for never.
+   * Seconds, 0 to 86400; default 60.
+   */
+  idleTimeout?: number;
+}
+
+/** Options of everything that pushes. */
+export interface PushOptions {
+  /**
+   * Whether anything is pushed; off, no push route answers and no store is opened.
+   * Default false.
+   */
+  enabled?: boolean;
+  /** Presence. */
+  presence?: PresenceOptions;
+  /** Delivery and the store. */
+  delivery?: DeliveryOptions;
+  /** Long-polling. */
+  polling?: PollingOptions;
+  /** Redis, for several gateways that act as one; not used unless given. */
+  redis?: RedisOptions;
+  /** Limits. */
+  limits?: LimitOptions;
+}
+
+/** Options of a gateway. All may be left out; durations are in seconds. */
+export interface GatewayOptions {
+  /**
+   * Address to listen on; another one than this machine's own needs `authToken`.
+   * Default "127.0.0.1".
+   */
+  host?: string;
+  /**
+   * Port to listen on; 0 picks a free one.
+   * 0 to 65535; default 8765.
+   */
+  port?: number;
+  /**
+   * Path of the WebSocket.
+   * Default "/ws".
+   */
+  path?: string;
+  /**
+   * Token that every client must show: printable ASCII without spaces.
+   * No default.
+   */
+  authToken?: string;
+  /** Everything that pushes. */
+  push?: PushOptions;
+}

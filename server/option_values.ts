@@ -1,0 +1,241 @@
+/**
+ * Checks the value of one option, and reads it from text. What is wrong is said in one sentence:
+ * what cannot be used, what was expected, what was found.
+ *
+ * @module
+ */
+import type { Option, OptionValue } from "./option.ts";
+
+/** Stands for a secret in what is printed; refused as a secret, so that a print is not mistaken. */
+export const MASK = "***";
+
+const LONGEST_SHOWN = 60;
+const REDIS_PROTOCOLS = ["redis:", "rediss:"];
+// A decimal number and nothing else: Number() would also take "", " 1", "0x10" and "Infinity".
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+const BYTES = /^(\d+) ?([KMG]iB)$/;
+const BYTE_UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const TRUE_TEXTS = ["true", "1", "yes"];
+const FALSE_TEXTS = ["false", "0", "no"];
+// Control characters that JSON leaves as they are, and those that turn the direction of writing.
+const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Checks a value.
+ *
+ * @param option the option it is meant for
+ * @param value any value, but neither `null` nor `undefined`
+ * @param subject what the error says cannot be used, such as `option 'port'`
+ * @returns the value
+ * @throws {TypeError} if it is of another type
+ * @throws {RangeError} if it is of the type, but not one of the values that the option takes
+ */
+export function checkValue(option: Option, value: unknown, subject: string): OptionValue {
+  const type: string = typeof value;
+  if (type !== jsType(option)) {
+    throw new TypeError(cannotUse(subject, expected(option), shownSafely(option, value)));
+  }
+  const checked = value as OptionValue;
+  const fits = typeof checked === "number"
+    ? fitsNumber(option, checked)
+    : typeof checked !== "string" || fitsText(option, checked);
+  if (fits) return Object.is(checked, -0) ? 0 : checked;
+  throw new RangeError(cannotUse(subject, expected(option), shownSafely(option, checked)));
+}
+
+/**
+ * Reads a value from the command line or the environment, and checks it.
+ *
+ * @param option the option it is meant for
+ * @param text text of the value
+ * @param subject what the error says cannot be used, such as `--port`
+ * @returns the value
+ * @throws {TypeError} if the text does not read as the type of the option
+ * @throws {RangeError} as {@linkcode checkValue}
+ */
+export function parseValue(option: Option, text: string, subject: string): OptionValue {
+  const refused = `${expectedText(option)}, found ${shownSafely(option, text)}`;
+  switch (jsType(option)) {
+    case "string":
+      return checkValue(option, text, subject);
+    case "boolean": {
+      const word = text.toLowerCase();
+      if (TRUE_TEXTS.includes(word)) return true;
+      if (FALSE_TEXTS.includes(word)) return false;
+      throw new TypeError(`Cannot use ${subject}: expected ${refused}`);
+    }
+    default: {
+      const number = parseNumber(option, text);
+      if (number === undefined) throw new TypeError(`Cannot use ${subject}: expected ${refused}`);
+      if (fitsNumber(option, number)) return Object.is(number, -0) ? 0 : number;
+      throw new RangeError(`Cannot use ${subject}: expected ${refused}`);
+    }
+  }
+}
+
+/** The sentence that refuses something. */
+export function cannotUse(subject: string, expectation: string, found: string): string {
+  return `Cannot use ${subject}: expected ${expectation}, found ${found}`;
+}
+
+/** What an option takes, in words that follow "expected". */
+export function expected(option: Option): string {
+  const range = option.range === undefined ? "" : ` from ${option.range[0]} to ${option.range[1]}`;
+  switch (option.type) {
+    case "boolean":
+      return "true or false";
+    case "integer":
+      return `an integer${range}`;
+    case "number":
+      return `a number${range}`;
+    case "seconds":
+      return `a number of seconds${range}`;
+    case "bytes":
+      return `a whole number of bytes${range}`;
+    case "string":
+      return `a text of ${option.range![0]} to ${option.range![1]} characters`;
+    case "enum":
+      return new Intl.ListFormat("en", { type: "disjunction" })
+        .format(option.values!.map((value) => JSON.stringify(value)));
+    case "host":
+      return "a host name or an IP address, without a port";
+    case "path":
+      return "a URL path such as /ws, other than /health, /metrics and those under /api/push";
+    case "redis-url":
+      return `a URL that begins with redis:// or rediss://, without ${MASK}`;
+    case "secret":
+      return `a secret of ${option.range![0]} to ${option.range![1]} ` +
+        `printable ASCII characters without spaces, other than ${MASK}`;
+  }
+}
+
+/** A value of anybody's, safe to print: short, on one line, without control characters. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case "string": {
+      const short = value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value;
+      return JSON.stringify(short).replace(UNSAFE, escape);
+    }
+    case "number":
+      return Object.is(value, -0) ? "-0" : String(value);
+    case "boolean":
+    case "undefined":
+      return String(value);
+    case "object":
+      if (value === null) return "null";
+      return isArray(value) ? "an array" : "an object";
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+/** The value as it may be printed: secrets are masked. */
+export function masked(option: Option, value: OptionValue): OptionValue {
+  if (option.type === "secret") return MASK;
+  return option.type === "redis-url" ? maskUrl(String(value)) : value;
+}
+
+/**
+ * Host as it stands in a URL; `undefined` if it is none. A shortened or numeric address comes out
+ * in full (`127.1` as `127.0.0.1`).
+ */
+export function hostInUrl(host: string): string | undefined {
+  if (!/^[\w.:-]{1,255}$/.test(host)) return undefined;
+  return URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname;
+}
+
+/** Type of an option's value in JavaScript. */
+export function jsType(option: Option): "boolean" | "number" | "string" {
+  switch (option.type) {
+    case "boolean":
+      return "boolean";
+    case "integer":
+    case "number":
+    case "seconds":
+    case "bytes":
+      return "number";
+    default:
+      return "string";
+  }
+}
+
+function fitsNumber(option: Option, value: number): boolean {
+  const [least, most] = option.range!;
+  const whole = option.type === "integer" || option.type === "bytes";
+  return value >= least && value <= most && (!whole || Number.isInteger(value));
+}
+
+function fitsText(option: Option, value: string): boolean {
+  if (option.range !== undefined) {
+    const [least, most] = option.range;
+    if (value.length < least || value.length > most || value.includes("\0")) return false;
+  }
+  switch (option.type) {
+    case "enum":
+      return option.values!.includes(value);
+    case "host":
+      return hostInUrl(value) !== undefined;
+    case "path":
+      return isFreePath(value);
+    case "redis-url":
+      return isRedisUrl(value);
+    case "secret":
+      return /^[\x21-\x7e]+$/.test(value) && value !== MASK;
+    default:
+      return true;
+  }
+}
+
+function isFreePath(path: string): boolean {
+  // What a URL would spell in another way could never be requested, or would name another path.
+  if (!path.startsWith("/") || URL.parse(path, "http://localhost")?.pathname !== path) return false;
+  return !/^\/(health|metrics|api\/push)(\/|$)/.test(path);
+}
+
+function isRedisUrl(value: string): boolean {
+  const url = URL.parse(value);
+  if (url === null || !REDIS_PROTOCOLS.includes(url.protocol) || url.hostname === "") return false;
+  return !value.includes(MASK);
+}
+
+function parseNumber(option: Option, text: string): number | undefined {
+  const bytes = option.type === "bytes" ? BYTES.exec(text) : null;
+  if (bytes !== null) return Number(bytes[1]) * BYTE_UNITS[bytes[2]];
+  return DECIMAL.test(text) ? Number(text) : undefined;
+}
+
+function expectedText(option: Option): string {
+  if (option.type === "boolean") return "true, false, yes, no, 1 or 0";
+  return option.type === "bytes" ? `${expected(option)} or a size such as 64KiB` : expected(option);
+}
+
+function shownSafely(option: Option, value: unknown): string {
+  if (typeof value !== "string") return show(value);
+  if (option.type === "secret") return value === MASK ? show(MASK) : `${value.length} characters`;
+  return show(option.type === "redis-url" ? maskUrl(value) : value);
+}
+
+function maskUrl(text: string): string {
+  const url = URL.parse(text);
+  // In a text that is no URL, or was cut at a stray character, a password may stand anywhere.
+  if (/[@#?]/.test(url === null ? text : url.pathname + url.hash)) return MASK;
+  if (url === null) return text;
+  if (url.password !== "") url.password = MASK;
+  else if (url.username !== "") url.username = MASK;
+  for (const name of new Set(url.searchParams.keys())) {
+    if (/pass|auth|secret|token/i.test(name)) url.searchParams.set(name, MASK);
+  }
+  return url.href;
+}
+
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // a revoked proxy
+  }
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}

@@ -1,0 +1,66 @@
+/**
+ * Makes the settings of a gateway from its options: the only place where they are checked and where
+ * seconds become milliseconds.
+ *
+ * @module
+ */
+import { checkTogether, settingsOf } from "./option_rules.ts";
+import { readOptions } from "./option_tree.ts";
+import type { GatewayOptions } from "./option_types.ts";
+import { hostInUrl, show } from "./option_values.ts";
+import type { Settings } from "./settings.ts";
+
+export type {
+  DeliveryOptions,
+  GatewayOptions,
+  LimitOptions,
+  PollingOptions,
+  PresenceOptions,
+  PushOptions,
+  RedisOptions,
+} from "./option_types.ts";
+
+/**
+ * Checks options and fills in the defaults. `null` and `undefined` stand for the default.
+ *
+ * @param options what the application wants
+ * @param base what holds where `options` says nothing; the defaults hold where neither does
+ * @returns the settings, frozen
+ * @throws {TypeError} if there is no option of a name, or a value has the wrong type
+ * @throws {RangeError} if a value is out of range, or two values contradict each other
+ *
+ * @example
+ * ```ts
+ * import { resolveOptions } from "./options.ts";
+ *
+ * const settings = resolveOptions({ push: { delivery: { ackTimeout: 2.5 } } });
+ * console.log(settings.push.delivery.ackTimeout); // 2500
+ * ```
+ */
+export function resolveOptions(options: GatewayOptions = {}, base: GatewayOptions = {}): Settings {
+  const given = new Map([...readOptions(base), ...readOptions(options)]);
+  checkTogether(given);
+  return settingsOf(given);
+}
+
+/**
+ * Refuses to listen where other machines could connect unless a token is set.
+ *
+ * @param settings the settings to listen with
+ * @throws {TypeError} if `host` is not this machine's own and there is no `authToken`
+ */
+export function checkExposure(settings: Pick<Settings, "host" | "authToken">): void {
+  if (settings.authToken !== undefined || isLoopback(settings.host)) return;
+  throw new TypeError(
+    `Cannot listen on ${show(settings.host)} without a token, as anybody could connect: ` +
+      "set 'authToken' (--token, PUSH_TOKEN), or 'host' to 127.0.0.1",
+  );
+}
+
+/** Whether only this machine can connect to an address. */
+export function isLoopback(host: string): boolean {
+  const inUrl = hostInUrl(host);
+  if (inUrl === undefined) return false;
+  return inUrl === "localhost" || inUrl === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(inUrl) ||
+    /^\[::ffff:7f[0-9a-f]{2}:/.test(inUrl);
+}

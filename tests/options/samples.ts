@@ -1,0 +1,70 @@
+/**
+ * For each option, values that it takes and values that it refuses.
+ *
+ * @module
+ */
+import type { Option, OptionValue } from "../../server/option.ts";
+import { jsType } from "../../server/option_values.ts";
+
+/** A value that an option takes, other than its default, that goes together with all defaults. */
+export function another(option: Option): OptionValue {
+  const others: Record<string, OptionValue> = {
+    "host": "localhost",
+    "path": "/push/socket",
+    "authToken": "t0ken-of-many",
+    "push.delivery.storeBackend": "kv",
+    "push.delivery.kvPath": "data/other.db",
+    "push.redis.url": "rediss://user@redis.example:6380/1",
+    "push.redis.host": "redis.example",
+    "push.redis.password": "pass-of-redis",
+    "push.redis.prefix": "other:",
+    "push.presence.heartbeatInterval": 7.5,
+    "push.limits.maxMessageBytes": 32_768,
+    "push.delivery.historyBytes": 524_288,
+  };
+  if (Object.hasOwn(others, option.path)) return others[option.path];
+  if (option.type === "boolean") return !option.default;
+  if (option.type === "seconds") return Number(option.default) + 1.25;
+  return Number(option.default) + 1;
+}
+
+/** Values that an option refuses, of a right and of a wrong type. */
+export function refused(option: Option): unknown[] {
+  const wrong: unknown[] = [[], {}, () => {}, Symbol("x"), 1n, [option.default], new Date(0)];
+  switch (jsType(option)) {
+    case "boolean":
+      return [...wrong, "true", 1, 0, ""];
+    case "number": {
+      const [least, most] = option.range!;
+      const broken = option.type === "integer" || option.type === "bytes" ? [least + 0.5] : [];
+      return [...wrong, "1", "", true, NaN, Infinity, -Infinity, 1e400, least - 1, most + 1]
+        .concat(broken);
+    }
+    case "string":
+      return [...wrong, 1, true, "", "\0", ...refusedTexts(option)];
+  }
+}
+
+function refusedTexts({ type, range }: Option): string[] {
+  const long = range === undefined ? [] : ["/".padEnd(range[1] + 1, "a")];
+  switch (type) {
+    case "enum":
+      return ["Memory", "sqlite", "__proto__"];
+    case "host":
+      return ["localhost:80", "http://localhost", "a b", "[::1]", "1.2.3.400", "a/b", "::g"];
+    case "path":
+      return [
+        ...["ws", "//host", "/a b", "/a?b", "/a#b", "/ä", "/a/../b", "/./a", "\\a", "/a\\b"],
+        ...["/health", "/metrics", "/health/x", "/api/push", "/api/push/poll", ...long],
+      ];
+    case "redis-url":
+      return [
+        ...["http://localhost", "localhost:6379", "redis://", "redis:host", "redis://h:99999"],
+        ...["redis://:***@host", ...long],
+      ];
+    case "secret":
+      return ["with space", "line\n", "schlüssel", "***", ...long];
+    default:
+      return long;
+  }
+}
