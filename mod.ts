@@ -26,8 +26,6 @@
  *
  * @module
  */
-import { main } from "./server/command.ts";
-
 export { Gateway, type GatewayParts, type PublishReceipt } from "./server/gateway.ts";
 export type { GatewayEvent, GatewayEvents } from "./server/events.ts";
 export type {
@@ -38,8 +36,11 @@ export type {
   PresenceOptions,
   PushOptions,
   RedisOptions,
-} from "./server/options.ts";
-export type { Settings } from "./server/settings.ts";
+} from "./server/options/options.ts";
+export type { Settings } from "./server/options/settings.ts";
 export type { Store } from "./server/stores/store.ts";
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) {
+  const { main } = await import("./server/command/command.ts");
+  Deno.exit(await main(Deno.args));
+}

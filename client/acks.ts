@@ -10,7 +10,7 @@ export interface AcksContext {
   readonly wire: Wire;
   readonly terms: Terms;
   /** Every channel that flows on this connection, by name. */
-  readonly flowing: Iterable<readonly [string, Inbox]>;
+  flowing(): Iterable<readonly [string, Inbox]>;
   /** Told after something was acknowledged. */
   acknowledged(): void;
 }
@@ -35,17 +35,18 @@ export class Acks {
     const { clock, terms } = this.#context;
     this.#count++;
     if (this.#count >= terms.window / 2) this.flush();
-    else this.#cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), () => this.flush());
+    else {this.#cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), () =>
+        this.flush());}
   }
 
   /** Acknowledges what is settled; keeps it while there is no connection. */
   flush(): void {
-    const { wire, flowing } = this.#context;
+    const { wire } = this.#context;
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
     if (!wire.up) return;
     const acks: Ack[] = [];
-    for (const [, inbox] of flowing) {
+    for (const [, inbox] of this.#context.flowing()) {
       const ack = inbox.takeAck();
       if (ack) acks.push(ack);
     }
@@ -79,7 +80,7 @@ export class Acks {
 
   #renew(): void {
     const renew: RenewFrame["renew"] = [];
-    for (const [channel, inbox] of this.#context.flowing) {
+    for (const [channel, inbox] of this.#context.flowing()) {
       const { idle } = inbox;
       if (idle) renew.push({ channel, ...idle });
     }

@@ -55,7 +55,9 @@ export class Deferred<T> {
 
   /** Rejects with what `error` gives, `delay` milliseconds from now. */
   rejectedAfter(clock: Clock, delay: number, error: () => unknown): this {
-    return this.settled ? this : this.whenSettled(clock.schedule(delay, () => this.reject(error())));
+    return this.settled
+      ? this
+      : this.whenSettled(clock.schedule(delay, () => this.reject(error())));
   }
 
   #close(): boolean {

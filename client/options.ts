@@ -1,11 +1,4 @@
-import {
-  booleanOf,
-  functionOf,
-  membersOf,
-  numberOf,
-  refuseRange,
-  refuseType,
-} from "./check.ts";
+import { booleanOf, functionOf, membersOf, numberOf, refuseRange, refuseType } from "./check.ts";
 import type { BackoffRange } from "./backoff.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { browserEnvironment, type Environment } from "./environment.ts";
@@ -199,7 +192,9 @@ function checkTransports(o: Partial<ClientOptions>, sockets: boolean): readonly 
   }
   const usable = (fallback ? list : list.slice(0, 1))
     .filter((item) => item !== "websocket" || sockets);
-  if (usable.length === 0) refuseType(ACT, "WebSocket", "given where there is no global one", void 0);
+  if (usable.length === 0) {
+    refuseType(ACT, "WebSocket", "given where there is no global one", void 0);
+  }
   return usable;
 }
 

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { type Option, OPTION_GROUPS, type OptionGroup } from "../server/option.ts";
-import { formatDefault, sentence, unitAndRange } from "../server/option_facts.ts";
-import { OPTIONS } from "../server/option_table.ts";
+import { type Option, OPTION_GROUPS, type OptionGroup } from "../server/options/option.ts";
+import { formatDefault, sentence, unitAndRange } from "../server/options/facts.ts";
+import { OPTIONS } from "../server/options/table.ts";
 
 const BEGIN = "<!-- options -->";
 const END = "<!-- /options -->";

@@ -1,6 +1,6 @@
 import type { Clock, RandomBytes } from "./clock.ts";
 import type { Metrics } from "./metrics.ts";
-import type { PushSettings } from "./settings.ts";
+import type { PushSettings } from "./options/settings.ts";
 import type { DeadLetter, Store, StoredMessage } from "./stores/store.ts";
 import type { Turn } from "./turn.ts";
 import type { TimingWheel } from "./wheel.ts";

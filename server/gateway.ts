@@ -13,9 +13,9 @@ import { answer, type PushParts } from "./http/router.ts";
 import { Sockets } from "./http/upgrade.ts";
 import { Hub } from "./hub.ts";
 import { Listener } from "./listener.ts";
-import { checkExposure, type GatewayOptions, resolveOptions } from "./options.ts";
+import { checkExposure, type GatewayOptions, resolveOptions } from "./options/options.ts";
 import { Policy } from "./policy.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./options/settings.ts";
 import { openStore } from "./stores/open.ts";
 import type { ChannelRecord, DeadLetter, DeadLetterQuery, Store } from "./stores/store.ts";
 

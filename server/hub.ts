@@ -6,7 +6,7 @@ import type { Wire } from "./entry.ts";
 import { Metrics } from "./metrics.ts";
 import { Presence } from "./presence.ts";
 import { type FlowState, Session, type SessionHost, type SessionOwner } from "./session.ts";
-import type { PushSettings } from "./settings.ts";
+import type { PushSettings } from "./options/settings.ts";
 import type {
   ChannelRecord,
   Claimed,

@@ -262,6 +262,8 @@ export class Presence {
     if (pending.size === 0) return;
     room.pending = new Map();
     room.lastFlush = clock.now();
+    // Everybody told of everybody grows with the square of the members.
+    if (room.members.size > presence.diffLimit) return;
     const timestamp = room.lastFlush / 1000;
     const changes = [...pending];
     const diff = PresenceChange.diff(channel, timestamp, changes.map(([, change]) => change));

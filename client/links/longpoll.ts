@@ -169,7 +169,9 @@ export class LongPollLink implements Link {
       return this.#end(endingOfError(answer.code, reason));
     }
     if (this.#failures >= RETRY_DELAYS.length) {
-      return this.#end(type === "failed" ? unreachable(reason) : endingOfError(answer.code, reason));
+      return this.#end(
+        type === "failed" ? unreachable(reason) : endingOfError(answer.code, reason),
+      );
     }
     await this.#pause(RETRY_DELAYS[this.#failures++]);
   }
@@ -234,7 +236,9 @@ export class LongPollLink implements Link {
     const value = parse(text, ok ? this.#events : { garbage() {} });
     if (ok && isRecord(value)) return { type: "answered", value };
     const { code, error } = isRecord(value) ? value : {};
-    const reason = typeof error === "string" ? error : `The gateway answered with status ${status}.`;
+    const reason = typeof error === "string"
+      ? error
+      : `The gateway answered with status ${status}.`;
     if (status === 404 && route !== "register") {
       return { type: "refused", code: "unknown_session", reason };
     }

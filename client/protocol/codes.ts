@@ -22,7 +22,45 @@ export interface CodeInfo {
   readonly action: string;
 }
 
-const table = {
+/** Name of a code: the `code` of error frames, error bodies and {@linkcode PushError}. */
+export type Code =
+  | "bad_frame"
+  | "bad_request"
+  | "unknown_type"
+  | "invalid_channel"
+  | "nesting_too_deep"
+  | "message_too_large"
+  | "frame_too_large"
+  | "binary_frame"
+  | "unsupported_version"
+  | "token_required"
+  | "token_invalid"
+  | "token_expired"
+  | "forbidden"
+  | "bad_secret"
+  | "replaced"
+  | "unknown_session"
+  | "going_away"
+  | "slow_consumer"
+  | "idle_timeout"
+  | "handshake_timeout"
+  | "rate_limited"
+  | "too_many_channels"
+  | "too_many_connections"
+  | "too_many_sessions"
+  | "gap"
+  | "unavailable"
+  | "store_full"
+  | "outcome_unknown"
+  | "not_found"
+  | "method_not_allowed"
+  | "internal"
+  | "disconnected"
+  | "connection_failed"
+  | "outbox_full";
+
+/** Every code and its meaning. */
+export const CODES: Readonly<Record<Code, CodeInfo>> = {
   // Malformed input. The connection stays open.
   bad_frame: {
     retry: false,
@@ -258,21 +296,15 @@ const table = {
     text: "Too many publishes wait for a connection.",
     action: "Wait for some of them to settle.",
   },
-} as const satisfies Record<string, CodeInfo>;
-
-/** Name of a code: the `code` of error frames, error bodies and {@linkcode PushError}. */
-export type Code = keyof typeof table;
-
-/** Every code and its meaning. */
-export const CODES: Readonly<Record<Code, CodeInfo>> = table;
+};
 
 /** Whether `value` names a code of the table. */
 export function isCode(value: unknown): value is Code {
-  return typeof value === "string" && Object.hasOwn(table, value);
+  return typeof value === "string" && Object.hasOwn(CODES, value);
 }
 
 const byClose = new Map<number, Code>(
-  (Object.entries(table) as [Code, CodeInfo][])
+  (Object.entries(CODES) as [Code, CodeInfo][])
     .filter(([, info]) => info.close !== undefined)
     .map(([code, info]) => [info.close!, code]),
 );

@@ -1,5 +1,5 @@
 import type { RandomBytes } from "../clock.ts";
-import type { PushSettings } from "../settings.ts";
+import type { PushSettings } from "../options/settings.ts";
 import { IDEMPOTENCY_WINDOW } from "@push/client/protocol";
 import { MemoryStore } from "./memory.ts";
 import type { Retention, Store, StoreLimits } from "./store.ts";

@@ -191,7 +191,10 @@ export interface StoreStats {
   readonly bytes: number;
   readonly sessions: number;
   readonly deadLetters: number;
-  /** Messages dropped by a size limit while somebody had not settled them, or nobody was asked. */
+  /**
+   * Messages dropped by a size limit while somebody had not settled them, or nobody was asked; and
+   * dead letters dropped so.
+   */
   readonly evicted: number;
   /** Messages dropped by age. */
   readonly expired: number;
@@ -235,7 +238,8 @@ export interface Store extends AsyncDisposable {
   append(channel: string, drafts: readonly Draft[], now: number): Promise<AppendResult>;
   /**
    * Reads what comes after number `after`, at most `limit` messages. Leaves out what has expired.
-   * A caller whose `after + 1` is below `oldest` has lost messages.
+   * A caller whose `after + 1` is below `oldest` has lost messages. Creates the channel if need be:
+   * a position needs an epoch that lasts.
    */
   read(channel: string, after: number, limit: number, now: number): Promise<Page>;
 
@@ -246,11 +250,15 @@ export interface Store extends AsyncDisposable {
    * attempt is newer.
    */
   claim(claim: Claim, now: number): Promise<Claimed>;
-  /** Positions of a session in these channels; `undefined` where there is none. */
+  /**
+   * Positions of a session in these channels; `undefined` where there is none. For the session's
+   * holder: a redriven message counts as known to it once it is loaded (see `redrive`).
+   */
   load(key: string, channels: readonly string[], now: number): Promise<(Cursor | undefined)[]>;
   /**
    * Stores positions of one session. Does nothing, and resolves to false, if `generation` is not the
-   * session's newest. A position never goes backwards within an epoch.
+   * session's newest. A position never goes backwards within an epoch: a commit with a lower floor
+   * is passed over, with its dead letters. A position of another epoch replaces the stored one.
    */
   commit(
     key: string,
@@ -276,7 +284,10 @@ export interface Store extends AsyncDisposable {
   deadLetters(query: DeadLetterQuery, now: number): Promise<DeadLetter[]>;
   /**
    * Puts dead letters back: each becomes a late message of its subscription with no attempts. Only
-   * where the subscription still exists. Resolves to those put back.
+   * where the subscription still exists, in the letter's epoch. Resolves to those put back.
+   *
+   * A session's holder learns of them by `load`. Until it has loaded them, or has itself committed
+   * them as late, its commits leave them as they are: it cannot have settled what it does not know.
    */
   redrive(query: DeadLetterQuery, now: number): Promise<DeadLetter[]>;
 
@@ -284,7 +295,7 @@ export interface Store extends AsyncDisposable {
   sweep(now: number): Promise<void>;
   /** Counts, for health and metrics. */
   stats(now: number): Promise<StoreStats>;
-  /** Lets everything go; idempotent. */
+  /** Lets everything go; idempotent. Every operation after it rejects with `unavailable`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
-import { COMMAND_FLAGS } from "../../server/command_flags.ts";
-import { facts } from "../../server/option_facts.ts";
-import type { Option, OptionValue } from "../../server/option.ts";
-import { OPTIONS } from "../../server/option_table.ts";
-import { nestOptions } from "../../server/option_tree.ts";
-import { resolveOptions } from "../../server/options.ts";
-import { FakeRun, run, type Surroundings } from "../options/fake_world.ts";
+import { COMMAND_FLAGS } from "../../server/command/flags.ts";
+import { facts } from "../../server/options/facts.ts";
+import type { Option, OptionValue } from "../../server/options/option.ts";
+import { OPTIONS } from "../../server/options/table.ts";
+import { nestOptions } from "../../server/options/tree.ts";
+import { jsType } from "../../server/options/values.ts";
+import { resolveOptions } from "../../server/options/options.ts";
+import { FakeRun, run, type Surroundings } from "./fake_world.ts";
 import { another, refused } from "../options/samples.ts";
 
 /** What the command would run with; secrets as they are. */
@@ -52,8 +53,7 @@ for (const option of OPTIONS) {
   Deno.test(`--${flag}, ${variable} and '${path}' in a file set the same`, async () => {
     const wanted = settingsWith(path, value);
     assertEquals(await settingsOf(flagsFor(option, value)), wanted);
-    if (type === "boolean") assertEquals(await settingsOf([`--${flag}=${value}`]), wanted);
-    else assertEquals(await settingsOf([`--${flag}=${value}`]), wanted);
+    assertEquals(await settingsOf([`--${flag}=${value}`]), wanted);
     assertEquals(await settingsOf([], { environment: { [variable]: String(value) } }), wanted);
     const files = configWith(path, value);
     assertEquals(await settingsOf(["--config", "push.json"], { files }), wanted);
@@ -78,10 +78,11 @@ for (const option of OPTIONS) {
   });
 
   Deno.test(`--${flag}, ${variable} and '${path}' in a file refuse other values`, async () => {
-    const texts = type === "boolean" ? ["maybe"] : refused(option)
-      .filter((value) => ["string", "number"].includes(typeof value))
-      .map(String).filter((text) => text !== "" && !(type !== "string" && text === "1"));
-    for (const text of texts.filter((text) => type !== "string" || text !== "1")) {
+    // As text, "1" is a number and a truth value, and an empty one is none at all.
+    const texts = refused(option).filter((value) => typeof value === "string")
+      .concat(type === "boolean" ? "maybe" : jsType(option) === "number" ? ["-1e9", "1e400"] : [])
+      .map(String).filter((text) => text !== "" && text !== "1" && text !== "true");
+    for (const text of texts) {
       const flagged = await refusal([`--${flag}=${text}`]);
       assert(flagged.startsWith(`Cannot use --${flag}: expected `), flagged);
       const set = await refusal([], { environment: { [variable]: text } });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { renderOptionsTable, withOptionsTable } from "../../dev/option_docs.ts";
-import { OPTIONS } from "../../server/option_table.ts";
+import { OPTIONS } from "../../server/options/table.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const EMPTY = "# Push\n\n<!-- options -->\n<!-- /options -->\n\nMore.\n";

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { readConfig } from "../../server/command_config.ts";
-import { readCommandLine } from "../../server/command_flags.ts";
-import { OPTIONS } from "../../server/option_table.ts";
-import { nestOptions } from "../../server/option_tree.ts";
-import { parseValue } from "../../server/option_values.ts";
-import { type GatewayOptions, resolveOptions } from "../../server/options.ts";
+import { readConfig } from "../../server/command/config.ts";
+import { readCommandLine } from "../../server/command/flags.ts";
+import { OPTIONS } from "../../server/options/table.ts";
+import { nestOptions } from "../../server/options/tree.ts";
+import { parseValue } from "../../server/options/values.ts";
+import { type GatewayOptions, resolveOptions } from "../../server/options/options.ts";
 
 const anything = fc.anything({
   withBigInt: true,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { nearest } from "../../server/nearest.ts";
-import { checkExposure, type GatewayOptions, isLoopback } from "../../server/options.ts";
-import { resolveOptions } from "../../server/options.ts";
+import { nearest } from "../../server/options/nearest.ts";
+import { checkExposure, type GatewayOptions, isLoopback } from "../../server/options/options.ts";
+import { resolveOptions } from "../../server/options/options.ts";
 
 function resolve(options: unknown): unknown {
   return resolveOptions(options as GatewayOptions);

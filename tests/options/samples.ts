@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Option, OptionValue } from "../../server/option.ts";
-import { jsType } from "../../server/option_values.ts";
+import type { Option, OptionValue } from "../../server/options/option.ts";
+import { jsType } from "../../server/options/values.ts";
 
 /** A value that an option takes, other than its default, that goes together with all defaults. */
 export function another(option: Option): OptionValue {

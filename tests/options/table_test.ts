@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as limits from "@push/client/protocol";
-import { facts } from "../../server/option_facts.ts";
-import type { Option } from "../../server/option.ts";
-import { OPTIONS } from "../../server/option_table.ts";
-import { checkValue, jsType } from "../../server/option_values.ts";
-import { resolveOptions } from "../../server/options.ts";
-import type { Settings } from "../../server/settings.ts";
+import { facts } from "../../server/options/facts.ts";
+import type { Option } from "../../server/options/option.ts";
+import { OPTIONS } from "../../server/options/table.ts";
+import { checkValue, jsType } from "../../server/options/values.ts";
+import { resolveOptions } from "../../server/options/options.ts";
+import type { Settings } from "../../server/options/settings.ts";
 import { fieldsOf } from "./interfaces.ts";
 
-const TYPES = new URL("../../server/option_types.ts", import.meta.url);
-const SETTINGS = new URL("../../server/settings.ts", import.meta.url);
+const TYPES = new URL("../../server/options/types.ts", import.meta.url);
+const SETTINGS = new URL("../../server/options/settings.ts", import.meta.url);
 
 function typeOf(option: Option): string {
   return option.values?.map((value) => JSON.stringify(value)).join(" | ") ?? jsType(option);
@@ -116,6 +116,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         offlineTimeout: 45_000,
         broadcastChanges: true,
         broadcastLimit: 200,
+        diffLimit: 1000,
       },
       delivery: {
         enabled: true,

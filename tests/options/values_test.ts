@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotMatch, assertThrows } from "@std/assert";
-import type { Option } from "../../server/option.ts";
-import { OPTION_BY_PATH, OPTIONS } from "../../server/option_table.ts";
-import { nestOptions } from "../../server/option_tree.ts";
-import { checkValue, expected, masked, parseValue, show } from "../../server/option_values.ts";
-import { type GatewayOptions, resolveOptions } from "../../server/options.ts";
+import type { Option } from "../../server/options/option.ts";
+import { OPTION_BY_PATH, OPTIONS } from "../../server/options/table.ts";
+import { nestOptions } from "../../server/options/tree.ts";
+import { checkValue, expected, masked, parseValue, show } from "../../server/options/values.ts";
+import { type GatewayOptions, resolveOptions } from "../../server/options/options.ts";
 import { another, refused } from "./samples.ts";
 
 function option(path: string): Option {
@@ -62,6 +62,11 @@ Deno.test("an error says what was expected and what was found", () => {
     RangeError,
     "Cannot use option 'port': expected an integer from 0 to 65535, found -1",
   );
+});
+
+Deno.test("no option comes out as a negative zero", () => {
+  assert(Object.is(resolveOptions({ port: -0 }).port, 0));
+  assert(Object.is(parseValue(option("port"), "-0", "it"), 0));
 });
 
 Deno.test("parseValue() reads what people write", () => {

@@ -13,6 +13,8 @@ export interface PresenceSettings {
   readonly broadcastChanges: boolean;
   /** Members of a channel above which clients of the fixed wire get no presence events. */
   readonly broadcastLimit: number;
+  /** Members of a channel above which nobody gets presence events. */
+  readonly diffLimit: number;
 }
 
 /** Settings of delivery. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { CommandGateway } from "./command_world.ts";
-import { isLoopback } from "./options.ts";
+import type { CommandGateway } from "./world.ts";
+import { isLoopback } from "../options/options.ts";
 
 /** Everywhere that a machine can be reached, and what to call it from within. */
 const WILDCARDS: ReadonlyMap<string, string> = new Map([
@@ -20,7 +20,7 @@ export function banner(gateway: CommandGateway, version: string): string {
   const webSocket = `ws://${here}${settings.path}`;
   const lines = [`Push gateway ${version} listens on ${hostInUrl(hostname)}:${port}`, ""];
   if (!settings.push.enabled) {
-    return [...lines, `  push        off: only http://${here}/health and /metrics answer`].join(
+    return [...lines, `  push        off: only http://${here}/health answers`].join(
       "\n",
     );
   }
@@ -29,7 +29,7 @@ export function banner(gateway: CommandGateway, version: string): string {
   lines.push(`  protection  ${protection(gateway)}`);
   if (gateway.store !== undefined) {
     const { name, survives } = gateway.store;
-    lines.push(`  store       ${name}: what is published survives ${survives}`);
+    lines.push(`  store       ${name}: what is published is kept through ${survives}`);
   }
   const token = settings.authToken === undefined ? "" : `, { authToken: "…" }`;
   lines.push(

@@ -4,10 +4,10 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { nearest } from "./nearest.ts";
-import type { Option, OptionValue } from "./option.ts";
-import { OPTIONS } from "./option_table.ts";
-import { cannotUse, expected, jsType, parseValue, show } from "./option_values.ts";
+import { nearest } from "../options/nearest.ts";
+import type { Option, OptionValue } from "../options/option.ts";
+import { OPTIONS } from "../options/table.ts";
+import { cannotUse, expected, jsType, parseValue, show } from "../options/values.ts";
 
 /** An option that was given somewhere: its value, and what an error calls the place. */
 export interface GivenOption {

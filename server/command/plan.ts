@@ -4,17 +4,17 @@
  *
  * @module
  */
-import { readConfig } from "./command_config.ts";
-import { reasonOf } from "./command_error.ts";
-import { COMMAND_FLAGS, type GivenOptions, readCommandLine } from "./command_flags.ts";
-import type { World } from "./command_world.ts";
-import { nearest } from "./nearest.ts";
-import type { OptionValue } from "./option.ts";
-import { checkTogether, withDefaults } from "./option_rules.ts";
-import { OPTION_BY_PATH, OPTIONS } from "./option_table.ts";
-import { nestOptions } from "./option_tree.ts";
-import { masked, parseValue, show } from "./option_values.ts";
-import type { GatewayOptions } from "./options.ts";
+import { readConfig } from "./config.ts";
+import { reasonOf } from "./error.ts";
+import { COMMAND_FLAGS, type GivenOptions, readCommandLine } from "./flags.ts";
+import type { World } from "./world.ts";
+import { nearest } from "../options/nearest.ts";
+import type { OptionValue } from "../options/option.ts";
+import { checkTogether, withDefaults } from "../options/rules.ts";
+import { OPTION_BY_PATH, OPTIONS } from "../options/table.ts";
+import { nestOptions } from "../options/tree.ts";
+import { masked, parseValue, show } from "../options/values.ts";
+import type { GatewayOptions } from "../options/options.ts";
 
 /** What the command is to do. */
 export type Plan =

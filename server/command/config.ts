@@ -12,9 +12,9 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import type { GivenOptions } from "./command_flags.ts";
-import { type NameSubject, readOptions, REDIS } from "./option_tree.ts";
-import { show } from "./option_values.ts";
+import type { GivenOptions } from "./flags.ts";
+import { type NameSubject, readOptions, REDIS } from "../options/tree.ts";
+import { show } from "../options/values.ts";
 
 /**
  * Reads options from the text of a configuration file.

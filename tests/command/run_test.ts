@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { FakeRun, run } from "./fake_world.ts";
-import { STOP_DEADLINE } from "../../server/command_run.ts";
+import { STOP_DEADLINE } from "../../server/command/run.ts";
 
 Deno.test("the command says where it listens, how it is protected, what is kept, how to connect", async () => {
   await using command = new FakeRun(["--port", "0"]);
@@ -11,7 +11,7 @@ Deno.test("the command says where it listens, how it is protected, what is kept,
   assertMatch(printed, / ws:\/\/127\.0\.0\.1:4242\/ws\n/);
   assertMatch(printed, / http:\/\/127\.0\.0\.1:4242\/api\/push/);
   assertMatch(printed, /no token; only programs on this machine can connect/);
-  assertMatch(printed, /memory: what is published survives a test/);
+  assertMatch(printed, /memory: what is published is kept through a test/);
   assertMatch(printed, /new PushClient\("ws:\/\/127\.0\.0\.1:4242\/ws"\);\n/);
   // deno-lint-ignore no-control-regex
   assertNotMatch(printed, /\u001b/);
@@ -88,7 +88,7 @@ Deno.test("the command gives up on a gateway that does not stop", async () => {
   await command.until("listens on");
   command.signal("SIGTERM");
   command.scheduled.get(STOP_DEADLINE)!();
-  assertEquals(await command.code, 1);
+  assertEquals([command.exited, await command.code], [1, 1]);
   assertEquals(command.errors, ["Cannot stop cleanly: it took more than 9 seconds"]);
   stopped.resolve();
 });
@@ -101,15 +101,22 @@ Deno.test("the command says in one line that its gateway did not stop cleanly", 
   assertEquals(command.errors, ["Cannot stop cleanly: no room"]);
 });
 
-Deno.test("the command stops a gateway that is still starting", async () => {
-  const started = Promise.withResolvers<void>();
-  const command = new FakeRun([], { start: () => started.promise });
-  while (command.listening.length === 0) await Promise.resolve();
-  command.signal("SIGTERM");
-  started.reject(new Error("stopped while starting"));
-  assertEquals(await command.code, 0);
-  assertEquals([command.errors, command.out.at(-1)], [[], "Stopped."]);
-});
+for (const outcome of ["fails", "succeeds"]) {
+  Deno.test(`the command stops a gateway whose start then ${outcome}`, async () => {
+    const started = Promise.withResolvers<void>();
+    const stopped = Promise.withResolvers<void>();
+    const command = new FakeRun([], { start: () => started.promise, stop: () => stopped.promise });
+    while (command.listening.length === 0) await Promise.resolve();
+    command.signal("SIGTERM");
+    if (outcome === "fails") started.reject(new Error("stopped while starting"));
+    else started.resolve();
+    await started.promise.catch(() => {});
+    stopped.resolve();
+    assertEquals(await command.code, 0);
+    assertEquals(command.errors, []);
+    assertEquals(command.out, ["Stopping after SIGTERM; the next one stops at once.", "Stopped."]);
+  });
+}
 
 Deno.test("the command says in one sentence why it cannot start, and ends with code 1", async () => {
   const reasons: [error: unknown, args: string[], sentence: string][] = [

@@ -32,6 +32,11 @@ export interface PresenceOptions {
    * Members, 0 to 1000000; default 200.
    */
   broadcastLimit?: number;
+  /**
+   * Size of a channel above which nobody gets presence events; presence can still be asked for.
+   * Members, 0 to 1000000; default 1000.
+   */
+  diffLimit?: number;
 }
 
 /** Options of delivery and of the store. */

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { COMMAND_FLAGS } from "./command_flags.ts";
-import { type Option, OPTION_GROUPS, type OptionGroup } from "./option.ts";
-import { facts } from "./option_facts.ts";
-import { OPTIONS } from "./option_table.ts";
+import { COMMAND_FLAGS } from "./flags.ts";
+import { type Option, OPTION_GROUPS, type OptionGroup } from "../options/option.ts";
+import { facts } from "../options/facts.ts";
+import { OPTIONS } from "../options/table.ts";
 
 const WIDTH = 80;
 const INDENT = " ".repeat(6);

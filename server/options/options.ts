@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { checkTogether, settingsOf } from "./option_rules.ts";
-import { readOptions } from "./option_tree.ts";
-import type { GatewayOptions } from "./option_types.ts";
-import { hostInUrl, show } from "./option_values.ts";
+import { checkTogether, settingsOf } from "./rules.ts";
+import { readOptions } from "./tree.ts";
+import type { GatewayOptions } from "./types.ts";
+import { hostInUrl, show } from "./values.ts";
 import type { Settings } from "./settings.ts";
 
 export type {
@@ -18,7 +18,7 @@ export type {
   PresenceOptions,
   PushOptions,
   RedisOptions,
-} from "./option_types.ts";
+} from "./types.ts";
 
 /**
  * Checks options and fills in the defaults. `null` and `undefined` stand for the default.

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "./clock.ts";
-import type { GatewayOptions } from "./options.ts";
-import type { Settings } from "./settings.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { GatewayOptions } from "../options/options.ts";
+import type { Settings } from "../options/settings.ts";
 
 /** A signal that asks the command to stop. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGBREAK";

@@ -1,4 +1,4 @@
-import { show } from "./option_values.ts";
+import { show } from "../options/values.ts";
 
 /** What was thrown, on one line, for the person at the terminal. */
 export function reasonOf(error: unknown): string {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import manifest from "../deno.json" with { type: "json" };
-import { banner, hostInUrl } from "./command_banner.ts";
-import { reasonOf } from "./command_error.ts";
-import { helpText } from "./command_help.ts";
-import { type Plan, readPlan } from "./command_plan.ts";
-import type { CommandGateway, StopSignal, World } from "./command_world.ts";
-import { checkExposure, type GatewayOptions, resolveOptions } from "./options.ts";
+import manifest from "../../deno.json" with { type: "json" };
+import { banner, hostInUrl } from "./banner.ts";
+import { reasonOf } from "./error.ts";
+import { helpText } from "./help.ts";
+import { type Plan, readPlan } from "./plan.ts";
+import type { CommandGateway, StopSignal, World } from "./world.ts";
+import { checkExposure, type GatewayOptions, resolveOptions } from "../options/options.ts";
 
 /** Milliseconds within which a gateway has to stop before the command gives up on it. */
 export const STOP_DEADLINE = 9_000;
@@ -102,6 +102,7 @@ async function stop(gateway: CommandGateway, world: World): Promise<number> {
   const { promise: late, resolve: giveUp } = Promise.withResolvers<number>();
   const cancel = world.clock.schedule(STOP_DEADLINE, () => {
     world.complain(`Cannot stop cleanly: it took more than ${STOP_DEADLINE / 1000} seconds`);
+    world.exit(FAILED);
     giveUp(FAILED);
   });
   const stopped = async (): Promise<number> => {

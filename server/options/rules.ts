@@ -4,15 +4,9 @@
  * @module
  */
 import type { OptionValue } from "./option.ts";
-import { OPTIONS } from "./option_table.ts";
-import {
-  type NameSubject,
-  nestOptions,
-  type OptionValues,
-  REDIS,
-  subjectOf,
-} from "./option_tree.ts";
-import { cannotUse } from "./option_values.ts";
+import { OPTIONS } from "./table.ts";
+import { type NameSubject, nestOptions, type OptionValues, REDIS, subjectOf } from "./tree.ts";
+import { cannotUse } from "./values.ts";
 import type { Settings } from "./settings.ts";
 
 const MESSAGE_BYTES = "push.limits.maxMessageBytes";

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { runCommand } from "../../server/command_run.ts";
-import type { CommandGateway, StopSignal, World } from "../../server/command_world.ts";
-import { type GatewayOptions, resolveOptions } from "../../server/options.ts";
-import type { Settings } from "../../server/settings.ts";
+import { runCommand } from "../../server/command/run.ts";
+import type { CommandGateway, StopSignal, World } from "../../server/command/world.ts";
+import { type GatewayOptions, resolveOptions } from "../../server/options/options.ts";
+import type { Settings } from "../../server/options/settings.ts";
 
 /** How the fake gateway behaves, where not well. */
 export interface Behaviour {

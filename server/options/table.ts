@@ -84,6 +84,15 @@ const ROWS: readonly Row[] = [
     description: "Size of a channel above which clients of the fixed wire get no presence events.",
   },
   {
+    path: "push.presence.diffLimit",
+    type: "integer",
+    default: 1000,
+    range: [0, 1_000_000],
+    unit: "members",
+    description:
+      "Size of a channel above which nobody gets presence events; presence can still be asked for.",
+  },
+  {
     path: "push.delivery.enabled",
     type: "boolean",
     default: true,

@@ -1,0 +1,81 @@
+/** A server or a load generator in a process of its own, and what it costs. */
+export class Measured {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#lines = linesOf(child.stdout)[Symbol.asyncIterator]();
+  }
+
+  /** Starts a Deno program; its standard output is read line by line. */
+  static start(program: string, ...args: string[]): Measured {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", program, ...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    return new Measured(child);
+  }
+
+  /** The next line that it prints. */
+  async line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error("The process ended before it said what it should.");
+    return value;
+  }
+
+  /** The next line that begins with `start`, without it. */
+  async lineAfter(start: string): Promise<string> {
+    while (true) {
+      const line = await this.line();
+      if (line.startsWith(start)) return line.slice(start.length);
+    }
+  }
+
+  /** Lets it go on, where it waits for that. */
+  async go(): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new Uint8Array([10]));
+    writer.releaseLock();
+  }
+
+  /** CPU seconds used so far, by the kernel for it included. */
+  async cpuSeconds(): Promise<number> {
+    const stat = await Deno.readTextFile(`/proc/${this.#child.pid}/stat`);
+    // The name may contain spaces and parentheses; the fields after it do not (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+  }
+
+  /** Resident memory, in bytes. */
+  async memory(): Promise<number> {
+    const status = await Deno.readTextFile(`/proc/${this.#child.pid}/status`);
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+    await this.#child.stdin.close().catch(() => {});
+    await this.#lines.return?.();
+  }
+}
+
+/** Ticks of /proc/PID/stat a second: 100 on every Linux that Deno runs on (sysconf(_SC_CLK_TCK)). */
+const CLOCK_TICKS = 100;
+
+async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}

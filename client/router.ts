@@ -1,0 +1,105 @@
+import type { Channels } from "./channels.ts";
+import type { Emitter } from "./events.ts";
+import { type Incoming, readError, readGap, readIncoming, readMessage } from "./incoming.ts";
+import { emitPresence } from "./presence.ts";
+import { PushError } from "./protocol/error.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Requests } from "./requests.ts";
+import type { Wire } from "./wire.ts";
+
+/** What a {@linkcode Router} passes frames on to. */
+export interface RouterParts {
+  readonly channels: Channels;
+  readonly requests: Requests;
+  readonly outbox: Outbox;
+  readonly emitter: Emitter;
+  readonly wire: Wire;
+}
+
+/** Passes each frame of the gateway on to whom it concerns; what makes no sense is told and ignored. */
+export class Router {
+  readonly #parts: RouterParts;
+
+  /** @param parts whom it may concern */
+  constructor(parts: RouterParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes one value in that should be a frame. */
+  route(value: unknown): void {
+    const frame = readIncoming(value);
+    if (!frame) return this.garbage("Something that is not a frame arrived.");
+    const { request_id: id } = frame;
+    if (typeof id === "number" && this.#reply(id, frame)) return;
+    if (!this.#take(frame)) this.garbage(`A frame of type ${JSON.stringify(frame.type.slice(0, 40))} makes no sense here.`);
+  }
+
+  /** Tells of something that is no frame. */
+  garbage(reason: string): void {
+    this.#parts.emitter.report(new PushError("bad_frame", reason), "gateway");
+  }
+
+  #reply(id: number, frame: Incoming): boolean {
+    const { channels, requests, outbox } = this.#parts;
+    return outbox.reply(id, frame) || requests.reply(id, frame) || channels.reply(id, frame);
+  }
+
+  #take(frame: Incoming): boolean {
+    switch (frame.type) {
+      case "channel_message":
+        return this.#message(frame);
+      case "channel.gap":
+        return this.#gap(frame);
+      case "presence_diff":
+      case "presence_join":
+      case "presence_leave":
+      case "presence_update":
+        return emitPresence(frame, this.#parts.emitter);
+      case "error":
+        return this.#error(frame);
+      // Signs of life, and answers to what has been given up meanwhile.
+      case "pong":
+      case "presence.heartbeat_ack":
+      case "presence.list":
+      case "channel.list":
+      case "channel.created":
+      case "channel.subscribed":
+      case "channel.unsubscribed":
+      case "channel.published":
+      case "ack_received":
+      case "nack_received":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #message(frame: Incoming): boolean {
+    const message = readMessage(frame);
+    if (!message) return false;
+    // What was under way when the channel was left is not wanted any more.
+    return this.#parts.channels.open(message.channel)?.receive(message) ?? true;
+  }
+
+  #gap(frame: Incoming): boolean {
+    const { channels, emitter, wire } = this.#parts;
+    const gap = readGap(frame);
+    if (!gap) return false;
+    const { channel, epoch, seq, reason } = gap;
+    const inbox = channels.open(channel);
+    if (!inbox) return true;
+    if (!inbox.gap(epoch, seq)) return false;
+    emitter.emit("gap", { channel, epoch, seq, reason });
+    wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
+    return true;
+  }
+
+  #error(frame: Incoming): boolean {
+    const error = readError(frame);
+    if (!error) return false;
+    const { code, message, channel } = error;
+    const known = new PushError(code, message || undefined);
+    this.#parts.emitter.report(known, "gateway", channel === undefined ? {} : { channel });
+    return true;
+  }
+}
