@@ -2,6 +2,9 @@
  * Every frame of the wire, as types. `PROTOCOL.md` says in words what each means and when it may be
  * sent; the fixed frames are section 4 of the contract and never change.
  *
+ * A member marked "extended wire" travels only after a {@linkcode ConnectFrame}, which is how
+ * `@push/client` opens. Names are as on the wire; durations are in seconds, fractions allowed.
+ *
  * @module
  */
 import type { Code } from "./codes.ts";
@@ -12,25 +15,33 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 /** A sorted set of message numbers, as flat pairs: `[1, 3, 7, 7]` is 1, 2, 3 and 7. */
 export type Ranges = number[];
 
-/** What a client has of a channel. */
+/** What a client has of a channel: everything up to `seq` is settled, except what is in `open`. */
 export interface Position {
-  /** Epoch of the channel's log. */
+  /** Epoch of the channel's log that the numbers belong to. */
   epoch: string;
-  /** Highest number received. */
+  /** Highest number received, from 0. */
   seq: number;
-  /** Received but not settled, all at or below `seq`. */
+  /** Received but not settled, all at or below `seq`; none if absent. */
   open?: Ranges;
 }
 
-/** Where a subscription starts. With none of these it goes on from its stored position, or starts at the head. */
+/**
+ * Where a subscription starts, on the extended wire. With none of these it goes on from its stored
+ * position, or starts at the head. Of `since`, `last` and `all` only one may be given.
+ */
 export interface Start {
-  /** The client's own position: go on from there. */
+  /** The client's own position: go on from there. Passed over if one of the others is given. */
   position?: Position;
-  /** Start after this place; includes the client's own messages. Needs the history right. */
-  since?: { epoch: string; seq: number };
-  /** Start with the last n kept messages. */
+  /** Start after this place; includes the client's own messages. */
+  since?: {
+    /** Epoch that the number belongs to. */
+    epoch: string;
+    /** The first message is the next one after this number, from 0. */
+    seq: number;
+  };
+  /** Start with the last n kept messages, 0 to 1 000 000; includes the client's own. */
   last?: number;
-  /** Start with the oldest kept message. */
+  /** Start with the oldest kept message; includes the client's own. */
   all?: boolean;
 }
 
@@ -38,25 +49,32 @@ export interface Start {
 
 /** Creates a channel; `channel.created` says whether it was new. */
 export interface CreateFrame {
+  /** Discriminator. */
   type: "channel.create";
   channel: string;
   metadata?: { [key: string]: Json };
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Subscribes this connection to a channel. */
 export interface SubscribeFrame extends Start {
+  /** Discriminator. */
   type: "channel.subscribe";
   channel: string;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Ends a subscription and its position. */
 export interface UnsubscribeFrame {
+  /** Discriminator. */
   type: "channel.unsubscribe";
   channel: string;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Publishes a message. */
 export interface PublishFrame {
+  /** Discriminator. */
   type: "channel.publish";
   channel: string;
   data: Json;
@@ -64,46 +82,60 @@ export interface PublishFrame {
   id?: string;
   /** Whether the publisher wants its own message too. Default false. */
   echo?: boolean;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Asks for the names of all channels. */
 export interface ListFrame {
+  /** Discriminator. */
   type: "channel.list";
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Says that the client lives, and how. */
 export interface HeartbeatFrame {
+  /** Discriminator. */
   type: "presence.heartbeat";
   status?: string;
   metadata?: { [key: string]: Json };
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Asks who is present, in one channel or anywhere. */
 export interface PresenceQueryFrame {
+  /** Discriminator. */
   type: "presence.query";
   channel?: string | null;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Acknowledges one message by its event id. */
 export interface MessageAckFrame {
+  /** Discriminator. */
   type: "message_ack";
   event_id: string;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Refuses one message: it is delivered again, at once or after `delay` seconds. */
 export interface MessageNackFrame {
+  /** Discriminator. */
   type: "message_nack";
   event_id: string;
   delay?: number;
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Asks for a `pong`. */
 export interface PingFrame {
+  /** Discriminator. */
   type: "ping";
+  /** Extended wire: an integer from 0 that the answer carries too. */
   request_id?: number;
 }
 /** Opens the conversation of `@push/client`; must be the first frame. */
 export interface ConnectFrame {
+  /** Discriminator. */
   type: "connect";
   /** {@linkcode PROTOCOL_VERSION}. */
   version: number;
@@ -123,6 +155,7 @@ export interface ConnectFrame {
 }
 /** Acknowledges by position, for several channels at once. */
 export interface AckFrame {
+  /** Discriminator. */
   type: "ack";
   acks: Ack[];
 }
@@ -138,6 +171,7 @@ export interface Ack {
 }
 /** Refuses one message by its place. */
 export interface NackFrame {
+  /** Discriminator. */
   type: "nack";
   channel: string;
   epoch: string;
@@ -147,11 +181,13 @@ export interface NackFrame {
 }
 /** Says that received messages wait for their handler and must not time out. */
 export interface RenewFrame {
+  /** Discriminator. */
   type: "renew";
   renew: { channel: string; epoch: string; ranges: Ranges }[];
 }
 /** Leaves on purpose. The gateway closes the connection with 1000. */
 export interface DisconnectFrame {
+  /** Discriminator. */
   type: "disconnect";
   /** End the session too, even a named one. */
   forget?: boolean;
@@ -179,13 +215,16 @@ export type ClientFrame =
 
 /** Answer to `channel.create`. `ok` is false if the channel existed. */
 export interface CreatedFrame {
+  /** Discriminator. */
   type: "channel.created";
   channel: string;
   ok: boolean;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `channel.subscribe`. `ok` is false if this connection was subscribed already. */
 export interface SubscribedFrame {
+  /** Discriminator. */
   type: "channel.subscribed";
   channel: string;
   ok: boolean;
@@ -193,17 +232,21 @@ export interface SubscribedFrame {
   epoch?: string;
   /** Only to `@push/client`: the first delivery comes after this number. */
   seq?: number;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `channel.unsubscribe`. */
 export interface UnsubscribedFrame {
+  /** Discriminator. */
   type: "channel.unsubscribed";
   channel: string;
   ok: boolean;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `channel.publish`: the message is stored. */
 export interface PublishedFrame {
+  /** Discriminator. */
   type: "channel.published";
   channel: string;
   /** Other subscribers connected now. */
@@ -214,18 +257,23 @@ export interface PublishedFrame {
   seq?: number;
   /** Only to `@push/client`: the id had been published before; this is the first result. */
   duplicate?: true;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `channel.list`. */
 export interface ChannelListFrame {
+  /** Discriminator. */
   type: "channel.list";
   channels: string[];
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `presence.heartbeat`. */
 export interface HeartbeatAckFrame {
+  /** Discriminator. */
   type: "presence.heartbeat_ack";
   ok: boolean;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** One present client. */
@@ -239,33 +287,42 @@ export interface PresenceEntry {
 }
 /** Answer to `presence.query`; the same list under both keys. */
 export interface PresenceListFrame {
+  /** Discriminator. */
   type: "presence.list";
   channel: string | null;
   presence: PresenceEntry[];
   clients: PresenceEntry[];
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `message_ack`. `ok` is false if the message was not outstanding. */
 export interface AckReceivedFrame {
+  /** Discriminator. */
   type: "ack_received";
   event_id: string;
   ok: boolean;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `message_nack`. */
 export interface NackReceivedFrame {
+  /** Discriminator. */
   type: "nack_received";
   event_id: string;
   ok: boolean;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `ping`. */
 export interface PongFrame {
+  /** Discriminator. */
   type: "pong";
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** A message. */
 export interface MessageFrame {
+  /** Discriminator. */
   type: "channel_message";
   channel: string;
   data: Json;
@@ -288,6 +345,7 @@ export interface MessageFrame {
 }
 /** A change of presence, to clients of the fixed wire. */
 export interface PresenceEventFrame {
+  /** Discriminator. */
   type: "presence_join" | "presence_leave" | "presence_update";
   channel: string;
   data: { client_id: string; status: string };
@@ -297,15 +355,18 @@ export interface PresenceEventFrame {
 }
 /** Something went wrong; the connection stays open. */
 export interface ErrorFrame {
+  /** Discriminator. */
   type: "error";
   code: Code;
   message: string;
   /** Where one channel is meant. */
   channel?: string;
+  /** Extended wire: the number of the request. */
   request_id?: number;
 }
 /** Answer to `connect`. */
 export interface ConnectedFrame {
+  /** Discriminator. */
   type: "connected";
   version: number;
   client_id: string;
@@ -332,6 +393,7 @@ export interface ConnectedFrame {
 }
 /** Messages are gone: delivery goes on after `seq` of `epoch`. */
 export interface GapFrame {
+  /** Discriminator. */
   type: "channel.gap";
   channel: string;
   epoch: string;
@@ -341,6 +403,7 @@ export interface GapFrame {
 }
 /** Changes of presence in a channel, at most one a second, to `@push/client`. */
 export interface PresenceDiffFrame {
+  /** Discriminator. */
   type: "presence_diff";
   channel: string;
   joins: PresenceState[];
