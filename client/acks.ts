@@ -17,6 +17,8 @@ export interface AcksContext {
 
 /** Longest wait for more to acknowledge, in milliseconds (contract, "Wire"). */
 const MAX_WAIT = 200;
+/** Most messages in one frame: as many ranges as a gateway reads (`isRanges`). */
+const MAX_COUNT = 4096;
 
 /** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
 export class Acks {
@@ -24,6 +26,8 @@ export class Acks {
   #count = 0;
   #cancelFlush: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
+  /** Channels that the last renewal named. */
+  #renewed: Set<string> = new Set();
 
   /** @param context what is around */
   constructor(context: AcksContext) {
@@ -32,14 +36,15 @@ export class Acks {
 
   /** One more message waits to be acknowledged. */
   settled(): void {
-    const { clock, terms } = this.#context;
+    const { clock, terms, wire } = this.#context;
     this.#count++;
-    if (this.#count >= terms.window / 2) this.flush();
+    if (!wire.up) return;
+    if (this.#count >= Math.min(terms.window / 2, MAX_COUNT)) this.flush();
     else {this.#cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), () =>
         this.flush());}
   }
 
-  /** Acknowledges what is settled; keeps it while there is no connection. */
+  /** Acknowledges what is settled. What is settled without a connection waits for the next one. */
   flush(): void {
     const { wire } = this.#context;
     this.#cancelFlush?.();
@@ -76,13 +81,20 @@ export class Acks {
     this.#cancelRenewal?.();
     this.#cancelFlush = this.#cancelRenewal = undefined;
     this.#count = 0;
+    this.#renewed.clear();
   }
 
   #renew(): void {
     const renew: RenewFrame["renew"] = [];
     for (const [channel, inbox] of this.#context.flowing()) {
+      inbox.refuseAgain();
       const { idle } = inbox;
-      if (idle) renew.push({ channel, ...idle });
+      if (!idle) continue;
+      const waits = idle.ranges.length > 0;
+      // Each renewal replaces the one before, so an empty one ends it.
+      if (waits || this.#renewed.has(channel)) renew.push({ channel, ...idle });
+      if (waits) this.#renewed.add(channel);
+      else this.#renewed.delete(channel);
     }
     if (renew.length > 0) this.#context.wire.send({ type: "renew", renew });
   }

@@ -1,10 +1,11 @@
 import { backoffDelay, type BackoffRange } from "./backoff.ts";
-import type { Cancel, Clock, RandomBytes } from "./clock.ts";
+import type { Cancel, RandomBytes } from "./clock.ts";
 import { Deferred } from "./deferred.ts";
+import { Departures } from "./departures.ts";
 import { Inbox, type InboxContext, type Snapshot } from "./inbox.ts";
 import { type Incoming, readError, readIncoming, readSubscribed } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
-import type { ConnectFrame, Start } from "./protocol/frames.ts";
+import type { ConnectFrame, PollBody, Start } from "./protocol/frames.ts";
 import type { Wire } from "./wire.ts";
 
 /** A part of the application that wants a channel. */
@@ -24,6 +25,8 @@ export interface ChannelsContext extends InboxContext {
   readonly timeout: number;
   /** A channel has an inbox. */
   opened(inbox: Inbox): void;
+  /** A frame came before its channel flowed, which it does now. */
+  early(frame: Incoming): void;
   /** A channel that worked is refused by the gateway. */
   lost(channel: string, error: PushError): void;
 }
@@ -34,6 +37,8 @@ interface Channel {
   readonly start: Start;
   readonly members: Set<Member>;
   readonly waiting: Set<Deferred<void>>;
+  /** What came before the answer: over HTTP the one may overtake the other. */
+  readonly early: Incoming[];
   state: "unasked" | "asked" | "flowing";
   /** Whether the gateway may know of the subscription. */
   told: boolean;
@@ -45,25 +50,24 @@ interface Channel {
 
 /** Most characters of positions in one `connect` frame or poll; the other channels follow. */
 const MAX_POSITIONS = 200_000;
+/** Most channels in one `connect` frame that the gateway has not accepted before. */
+const MAX_NEW = 64;
+/** Most frames kept for a channel that does not flow yet. */
+const MAX_EARLY = 1024;
 
 /** The channels that the application wants, and how far the gateway has followed. */
 export class Channels {
   readonly #context: ChannelsContext;
   readonly #wanted: Map<string, Channel> = new Map();
-  /** Channels to be unsubscribed from, until the gateway has said yes. */
-  readonly #leaving: Map<string, Deferred<void>> = new Map();
-  /** Questions of this connection, by request id. */
-  readonly #asked: Map<number, { name: string; leaving?: Deferred<void> }> = new Map();
-  #snapshots: Map<string, Snapshot> = new Map();
+  readonly #departures: Departures;
+  /** Subscribes of this connection without an answer, by request id. */
+  readonly #asked: Map<number, Channel> = new Map();
+  #snapshots: ReadonlyMap<string, Snapshot> = new Map();
 
   /** @param context what is around */
   constructor(context: ChannelsContext) {
     this.#context = context;
-  }
-
-  /** The inbox of a wanted channel. */
-  inboxOf(name: string): Inbox | undefined {
-    return this.#wanted.get(name)?.inbox;
+    this.#departures = new Departures(context);
   }
 
   /** Inboxes of all wanted channels. */
@@ -78,6 +82,12 @@ export class Channels {
     }
   }
 
+  /** The inbox of a channel that flows on this connection. */
+  at(name: string): Inbox | undefined {
+    const channel = this.#wanted.get(name);
+    return channel?.state === "flowing" ? channel.inbox : undefined;
+  }
+
   /** Whether a channel is wanted already. */
   has(name: string): boolean {
     return this.#wanted.has(name);
@@ -85,25 +95,7 @@ export class Channels {
 
   /** Adds a member; the first one of a channel makes it wanted. */
   join(name: string, member: Member, start: Start): Inbox {
-    let channel = this.#wanted.get(name);
-    if (!channel) {
-      channel = {
-        name,
-        inbox: new Inbox(name, this.#context),
-        start,
-        members: new Set(),
-        waiting: new Set(),
-        state: "unasked",
-        told: false,
-        proved: false,
-        tries: 0,
-        cancelRetry: undefined,
-      };
-      const snapshot = this.#snapshots.get(name);
-      if (snapshot) channel.inbox.restore(snapshot);
-      this.#wanted.set(name, channel);
-      this.#context.opened(channel.inbox);
-    }
+    const channel = this.#wanted.get(name) ?? this.#want(name, start);
     channel.members.add(member);
     return channel.inbox;
   }
@@ -122,14 +114,14 @@ export class Channels {
       const detail = `The subscription was not answered within ${timeout / 1000} s.`;
       return new PushError("disconnected", detail);
     });
-    if (channel.state === "unasked") this.#ask(channel);
+    if (channel.state === "unasked" && !channel.cancelRetry) this.#ask(channel);
     return waiting.promise;
   }
 
   /**
    * Removes a member; the last one of a channel ends the subscription.
    *
-   * @returns a promise that fulfills when the gateway has followed, or is told when it is back
+   * @returns a promise that fulfills when the gateway has followed, or when it cannot be told now
    */
   leave(name: string, member: Member): Promise<void> {
     const channel = this.#wanted.get(name);
@@ -137,7 +129,7 @@ export class Channels {
     return this.#drop(channel);
   }
 
-  /** Ends the subscription for every member. */
+  /** Ends the subscription for every member; as {@linkcode Channels.leave}. */
   leaveAll(name: string): Promise<void> {
     const channel = this.#wanted.get(name);
     return channel ? this.#drop(channel) : Promise.resolve();
@@ -147,22 +139,21 @@ export class Channels {
   hello(): NonNullable<ConnectFrame["subscriptions"]> {
     const subscriptions = [];
     let size = 0;
+    let fresh = 0;
     for (const channel of this.#wanted.values()) {
-      if (this.#leaving.has(channel.name)) continue;
+      if (this.#departures.has(channel.name)) continue;
+      if (!channel.proved && ++fresh > MAX_NEW) continue;
       const subscription = { channel: channel.name, ...startOf(channel) };
       size += JSON.stringify(subscription).length;
       if (size > MAX_POSITIONS) break;
-      // The position says all that these would have said.
-      channel.inbox.takeAck();
-      channel.state = "asked";
-      channel.told = true;
+      asking(channel);
       subscriptions.push(subscription);
     }
     return subscriptions;
   }
 
   /** What to state in a poll. */
-  positions(): { channel: string; epoch: string; seq: number; open?: number[] }[] {
+  positions(): NonNullable<PollBody["positions"]> {
     const positions = [];
     let size = 0;
     for (const [channel, { position }] of this.flowing()) {
@@ -178,10 +169,10 @@ export class Channels {
   connected(answers: readonly unknown[]): void {
     for (const answer of answers) {
       const frame = readIncoming(answer);
-      const name = frame?.channel;
-      if (frame && typeof name === "string") this.#answer(name, frame);
+      const channel = this.#wanted.get(String(frame?.channel));
+      if (frame && channel) this.#answer(channel, frame);
     }
-    for (const [name, leaving] of this.#leaving) this.#sendLeave(name, leaving);
+    this.#departures.connected();
     for (const channel of this.#wanted.values()) {
       // What was in `connect` and got no answer is asked for by name.
       if (channel.state !== "flowing" && !channel.cancelRetry) this.#ask(channel);
@@ -190,31 +181,30 @@ export class Channels {
 
   /** The connection is gone. */
   disconnected(): void {
-    for (const { leaving } of this.#asked.values()) leaving?.resolve();
     this.#asked.clear();
+    this.#departures.disconnected();
     for (const channel of this.#wanted.values()) {
       channel.state = "unasked";
       channel.cancelRetry?.();
       channel.cancelRetry = undefined;
+      channel.early.length = 0;
+      channel.inbox.disconnected();
     }
   }
 
   /** Takes a reply in. @returns whether it answers a question about a channel */
   reply(id: number, reply: Incoming): boolean {
-    const question = this.#asked.get(id);
-    if (!question) return false;
+    const channel = this.#asked.get(id);
+    if (!channel) return this.#departures.reply(id);
     this.#asked.delete(id);
-    const { name, leaving } = question;
-    if (!leaving) this.#answer(name, reply);
-    leaving?.resolve();
-    if (leaving && this.#leaving.get(name) === leaving) this.#leaving.delete(name);
+    if (this.#wanted.get(channel.name) === channel) this.#answer(channel, reply);
     return true;
   }
 
-  /** The inbox of a channel that flows on this connection. */
-  open(name: string): Inbox | undefined {
+  /** Keeps a frame for a channel that is about to flow; any other is not wanted any more. */
+  keep(name: string, frame: Incoming): void {
     const channel = this.#wanted.get(name);
-    return channel?.state === "flowing" ? channel.inbox : undefined;
+    if (channel?.state === "asked" && channel.early.length < MAX_EARLY) channel.early.push(frame);
   }
 
   /**
@@ -230,12 +220,13 @@ export class Channels {
       for (const member of [...channel.members]) member.pause(wanted ? undefined : error);
       if (forget) channel.inbox.reset();
     }
-    if (forget) this.#leaving.clear();
-    if (forget) this.#snapshots.clear();
+    if (!forget) return;
+    this.#departures.clear();
+    this.#snapshots = new Map();
   }
 
   /** Takes over what the page had before a reload. */
-  restore(snapshots: Map<string, Snapshot>): void {
+  restore(snapshots: ReadonlyMap<string, Snapshot>): void {
     this.#snapshots = snapshots;
     for (const [name, inbox] of this.inboxes()) {
       const snapshot = snapshots.get(name);
@@ -243,90 +234,97 @@ export class Channels {
     }
   }
 
+  #want(name: string, start: Start): Channel {
+    const channel: Channel = {
+      name,
+      inbox: new Inbox(name, this.#context),
+      start,
+      members: new Set(),
+      waiting: new Set(),
+      early: [],
+      state: "unasked",
+      told: false,
+      proved: false,
+      tries: 0,
+      cancelRetry: undefined,
+    };
+    const snapshot = this.#snapshots.get(name);
+    if (snapshot) channel.inbox.restore(snapshot);
+    this.#wanted.set(name, channel);
+    this.#context.opened(channel.inbox);
+    return channel;
+  }
+
   #ask(channel: Channel): void {
     const { wire } = this.#context;
     if (!wire.up) return;
     const request_id = wire.nextId();
-    channel.state = "asked";
-    channel.told = true;
-    channel.inbox.takeAck();
-    this.#asked.set(request_id, { name: channel.name });
-    wire.send({
-      type: "channel.subscribe",
-      channel: channel.name,
-      ...startOf(channel),
-      request_id,
-    });
+    const { name } = channel;
+    wire.send({ type: "channel.subscribe", channel: name, ...startOf(channel), request_id });
+    asking(channel);
+    this.#asked.set(request_id, channel);
   }
 
-  #answer(name: string, reply: Incoming): void {
-    const channel = this.#wanted.get(name);
-    if (channel?.state !== "asked") return;
+  #answer(channel: Channel, reply: Incoming): void {
+    if (channel.state !== "asked") return;
     const foothold = readSubscribed(reply);
     const error = readError(reply);
-    if (foothold) {
-      channel.state = "flowing";
-      channel.proved = true;
-      channel.tries = 0;
-      channel.inbox.start(foothold.epoch, foothold.seq, foothold.open);
-      for (const frame of channel.inbox.refusals()) this.#context.wire.send(frame);
-      for (const waiting of [...channel.waiting]) waiting.resolve();
-    } else if (error) {
-      this.#refused(channel, new PushError(error.code, error.message || undefined));
+    if (error) return this.#refused(channel, new PushError(error.code, error.message || undefined));
+    if (!foothold) return;
+    const { epoch, seq } = foothold;
+    const { inbox, early, waiting } = channel;
+    const isNew = inbox.position === undefined;
+    channel.state = "flowing";
+    channel.proved = true;
+    channel.tries = 0;
+    inbox.start(epoch, seq);
+    inbox.refuseAgain();
+    for (const each of [...waiting]) each.resolve();
+    for (const frame of early.splice(0)) {
+      // An earlier subscription's message may be on its way still.
+      const stale = isNew && frame._redelivered !== true && Number(frame.seq) <= seq;
+      if (!stale) this.#context.early(frame);
     }
   }
 
   #refused(channel: Channel, error: PushError): void {
+    const { clock, retryDelay, random, lost } = this.#context;
     channel.state = "unasked";
-    if (channel.proved && error.retry) {
-      const { clock, retryDelay, random } = this.#context;
-      const delay = backoffDelay(channel.tries++, retryDelay, random);
-      channel.cancelRetry = clock.schedule(delay, () => {
-        channel.cancelRetry = undefined;
-        if (this.#wanted.get(channel.name) === channel) this.#ask(channel);
-      });
+    if (!channel.proved || !error.retry) {
+      channel.told = false;
+      void this.#drop(channel, error);
+      if (channel.proved) lost(channel.name, error);
       return;
     }
-    channel.told = false;
-    void this.#drop(channel, error);
-    if (channel.proved) this.#context.lost(channel.name, error);
+    const delay = backoffDelay(channel.tries++, retryDelay, random);
+    channel.cancelRetry = clock.schedule(delay, () => {
+      channel.cancelRetry = undefined;
+      this.#ask(channel);
+    });
   }
 
   #drop(channel: Channel, error?: PushError): Promise<void> {
-    const { name, told } = channel;
+    const { name, inbox, members, waiting } = channel;
     this.#wanted.delete(name);
     channel.cancelRetry?.();
-    for (const waiting of [...channel.waiting]) {
-      waiting.reject(
-        error ?? new PushError("disconnected", `The subscription to ${name} was ended.`),
-      );
-    }
-    for (const member of [...channel.members]) member.end(error);
-    channel.members.clear();
-    channel.inbox.reset();
-    this.#snapshots.delete(name);
-    if (!told) return Promise.resolve();
-    const { clock, timeout, wire } = this.#context;
-    const leaving = new Deferred<void>();
-    this.#leaving.set(name, leaving);
-    if (!wire.up) leaving.resolve();
-    else {
-      leaving.whenSettled(clock.schedule(timeout, () => leaving.resolve()));
-      this.#sendLeave(name, leaving);
-    }
-    return leaving.promise;
-  }
-
-  #sendLeave(name: string, leaving: Deferred<void>): void {
-    const { wire } = this.#context;
-    const request_id = wire.nextId();
-    this.#asked.set(request_id, { name, leaving });
-    wire.send({ type: "channel.unsubscribe", channel: name, request_id });
+    const ended = error ?? new PushError("disconnected", `The subscription to ${name} was ended.`);
+    for (const each of [...waiting]) each.reject(ended);
+    for (const member of [...members]) member.end(error);
+    members.clear();
+    inbox.reset();
+    return channel.told ? this.#departures.add(name) : Promise.resolve();
   }
 }
 
 /** Where the channel goes on: from its position, or else from where the application wants. */
-function startOf(channel: Channel): Start {
-  const { position } = channel.inbox;
-  return position ? { position } : channel.start;
+function startOf({ inbox: { position }, start }: Channel): Start {
+  return position ? { position } : start;
+}
+
+/** The gateway is asked for the channel now. */
+function asking(channel: Channel): void {
+  channel.state = "asked";
+  channel.told = true;
+  // The position said all that these would have said.
+  channel.inbox.takeAck();
 }

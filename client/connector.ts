@@ -12,6 +12,7 @@ import {
 } from "./lifecycle.ts";
 import { type Link, type LinkEvents, unreachable } from "./links/link.ts";
 import type { ClientSettings } from "./options.ts";
+import type { Code } from "./protocol/codes.ts";
 import type { ConnectedFrame } from "./protocol/frames.ts";
 
 /** What a {@linkcode Connector} works for. */
@@ -28,8 +29,8 @@ export interface ConnectorHost extends Pick<LinkEvents, "hello" | "positions" | 
   check(): void;
   /** The last frame of a connection that is ended on purpose; what else is to be said has been sent. */
   goodbye(forget: boolean): string;
-  /** Whether the client, refused like this, may come back as somebody else. */
-  mend(ending: Ending): boolean;
+  /** Whether the client, refused with this code, may come back as somebody else. */
+  mend(code: Code): boolean;
   /** The state has changed. */
   changed(state: State, previous: State): void;
 }
@@ -189,7 +190,7 @@ export class Connector {
       },
       failed: (ending) => {
         this.#attempt = undefined;
-        failed(this.#judge(ending));
+        failed(this.#judge(ending, ending.code));
       },
       lost: (ending) => this.#lost(ending),
     });
@@ -199,7 +200,9 @@ export class Connector {
   #lost(ending: Ending): void {
     this.#current?.attempt.drop();
     this.#detach();
-    this.input({ type: "lost", ending: this.#judge(ending) });
+    // A poller that is not known any more may still have its session.
+    const code = ending.code === "unknown_session" ? undefined : ending.code;
+    this.input({ type: "lost", ending: this.#judge(ending, code) });
   }
 
   #detach(): void {
@@ -209,8 +212,8 @@ export class Connector {
   }
 
   /** A refusal that the client can do something about is none, and one that it cannot is final. */
-  #judge(ending: Ending): Ending {
-    const mended = this.#host.mend(ending);
+  #judge(ending: Ending, code: Code | undefined): Ending {
+    const mended = code !== undefined && this.#host.mend(code);
     return { ...ending, final: !mended && (ending.final || ending.code === "token_expired") };
   }
 

@@ -19,6 +19,8 @@ export class Entry {
   delay: number | undefined;
   /** Milliseconds since the Unix epoch at which the refused message may come again. */
   due = 0;
+  /** Whether the gateway has heard of the refusal: `unsure` after the connection it was told on is gone. */
+  refusal: "untold" | "told" | "unsure" = "untold";
 
   /** @param received what arrived */
   constructor(received: PlacedMessage) {

@@ -29,50 +29,71 @@ export interface Environment {
   readonly keep?: Keep | undefined;
 }
 
-/** The page that the client runs in; `undefined` outside of browsers. */
-export function browserEnvironment(): Environment | undefined {
-  if (typeof document === "undefined" || typeof addEventListener === "undefined") return undefined;
-  return {
-    onWake(task) {
-      const ifVisible = (): void => {
-        if (document.visibilityState === "visible") task();
-      };
-      addEventListener("online", task);
-      addEventListener("pageshow", ifPersisted);
-      document.addEventListener("visibilitychange", ifVisible);
-      return () => {
-        removeEventListener("online", task);
-        removeEventListener("pageshow", ifPersisted);
-        document.removeEventListener("visibilitychange", ifVisible);
-      };
-      function ifPersisted(event: PageTransitionEvent): void {
-        if (event.persisted) task();
-      }
-    },
-    onHide(task) {
-      addEventListener("pagehide", task);
-      return () => removeEventListener("pagehide", task);
-    },
-    keep: browserKeep(),
+/** As much of a page as is used here: the types of a browser are not there elsewhere. */
+interface Page {
+  readonly document?: EventTarget & { readonly visibilityState: string };
+  readonly sessionStorage: {
+    getItem(key: string): string | null;
+    setItem(key: string, text: string): void;
+    removeItem(key: string): void;
+  };
+  readonly navigator: {
+    readonly locks?: {
+      request(
+        name: string,
+        options: { ifAvailable: boolean },
+        callback: (lock: unknown) => Promise<void> | void,
+      ): Promise<unknown>;
+    };
   };
 }
 
-function browserKeep(): Keep | undefined {
-  let storage: Storage;
+/** The page that the client runs in; `undefined` outside of browsers. */
+export function browserEnvironment(): Environment | undefined {
+  const page = globalThis as unknown as Page;
+  const { document } = page;
+  if (document === undefined) return undefined;
+  return {
+    onWake(task) {
+      const ends = [
+        listen(globalThis, "online", () => task()),
+        // A page that comes out of the back/forward cache has lost its connection.
+        listen(globalThis, "pageshow", (event) => {
+          if ((event as Event & { persisted?: boolean }).persisted) task();
+        }),
+        listen(document, "visibilitychange", () => {
+          if (document.visibilityState === "visible") task();
+        }),
+      ];
+      return () => ends.forEach((end) => end());
+    },
+    onHide: (task) => listen(globalThis, "pagehide", () => task()),
+    keep: browserKeep(page),
+  };
+}
+
+function listen(target: EventTarget, type: string, listener: (event: Event) => void): () => void {
+  target.addEventListener(type, listener);
+  return () => target.removeEventListener(type, listener);
+}
+
+function browserKeep(page: Page): Keep | undefined {
+  let storage: Page["sessionStorage"];
   try {
     // Reading the property throws where the user has blocked storage.
-    storage = sessionStorage;
+    storage = page.sessionStorage;
   } catch {
     return undefined;
   }
   // A duplicated tab starts with a copy of the storage: without locks the two could not be told apart.
-  if (typeof navigator === "undefined" || !navigator.locks) return undefined;
+  const { locks } = page.navigator;
+  if (!locks) return undefined;
   return {
     read: (key) => storage.getItem(key),
     write: (key, text) => text === null ? storage.removeItem(key) : storage.setItem(key, text),
     lock: (name) =>
       new Promise((resolve) => {
-        navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+        locks.request(name, { ifAvailable: true }, (lock) => {
           if (lock === null) return resolve(undefined);
           return new Promise<void>((release) => resolve(() => release()));
         }).catch(() => resolve(undefined));

@@ -41,11 +41,11 @@ export interface PresenceChange {
 export interface Gap {
   /** The channel. */
   readonly channel: string;
-  /** Why: they expired, were trimmed by a size limit, or the whole log was replaced. */
+  /** Why: they expired or were trimmed by a limit (`retention`), or the log is another one (`epoch`). */
   readonly reason: GapFrame["reason"];
   /** Epoch of the log that delivery goes on in. */
   readonly epoch: string;
-  /** Number after which it goes on. */
+  /** Highest number that is gone. */
   readonly seq: number;
 }
 

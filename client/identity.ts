@@ -81,14 +81,15 @@ export class Identity {
 
   /**
    * Whether the client, refused with `code`, may come back as somebody else: with a new token, or
-   * with a new name where the secret of the old one is not accepted.
+   * with a new name where a minted one is not known any more or its secret is not accepted.
    */
   mend(code: Code): boolean {
     if (code === "token_expired" && typeof this.#source === "function") {
       this.forgetToken();
       return true;
     }
-    if (code !== "bad_secret" || this.#named || this.#clientId === undefined) return false;
+    if (code !== "bad_secret" && code !== "unknown_session") return false;
+    if (this.#named || this.#clientId === undefined) return false;
     this.forgetName();
     return true;
   }

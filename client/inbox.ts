@@ -14,8 +14,8 @@ export interface InboxContext {
   readonly terms: Terms;
   /** One more message waits to be acknowledged. */
   settled(): void;
-  /** A message is refused. */
-  refused(frame: NackFrame): void;
+  /** A message is refused. @returns whether the gateway could be told */
+  refused(frame: NackFrame): boolean;
 }
 
 /** What survives a reload of the page: everything up to `floor` is settled, and these above it. */
@@ -25,13 +25,18 @@ export interface Snapshot {
   readonly settled: Ranges;
 }
 
+/** How messages of a channel are gone: all up to a number, or a single one that was to come again. */
+export type Loss = "many" | "one";
+
 /** Epochs whose messages are refused because a newer one has begun. */
 const MAX_PAST_EPOCHS = 8;
+/** Most numbers in a list of ranges, two for each (`isRanges`). */
+const MAX_RANGES = 2 * 4096;
 
 /**
  * What the client has of one channel. Every number that arrived is in one of three states: received
  * (it waits for its handlers or is at them), refused (a handler failed; it comes again) or settled
- * (it never runs again). The first two, and what the gateway says it still owes, are `open`.
+ * (it never runs again). The first two are `open`.
  */
 export class Inbox {
   readonly #channel: string;
@@ -60,17 +65,22 @@ export class Inbox {
   get position(): Position | undefined {
     if (this.#epoch === undefined) return undefined;
     const open = this.#open.toRanges();
+    if (open.length > MAX_RANGES) {
+      // To call settled messages open costs a repeat, that they are then known for.
+      open.length = MAX_RANGES;
+      open[MAX_RANGES - 1] = this.#seq;
+    }
     return { epoch: this.#epoch, seq: this.#seq, ...open.length > 0 && { open } };
   }
 
   /** Received, and with no handler at it: these must not time out. */
   get idle(): { epoch: string; ranges: Ranges } | undefined {
+    if (this.#epoch === undefined) return undefined;
     const waiting = new RangeSet();
     for (const entry of this.#received.values()) {
       if (entry.running === 0) waiting.add(entry.seq);
     }
-    if (this.#epoch === undefined || waiting.size === 0) return undefined;
-    return { epoch: this.#epoch, ranges: waiting.toRanges() };
+    return { epoch: this.#epoch, ranges: waiting.toRanges().slice(0, MAX_RANGES) };
   }
 
   /** What a reloaded page needs to go on. */
@@ -81,17 +91,16 @@ export class Inbox {
   }
 
   /** Starts where the gateway says; a position that is known already stays. */
-  start(epoch: string, seq: number, owed: Ranges): void {
+  start(epoch: string, seq: number): void {
     if (this.#epoch !== undefined) return;
     this.#epoch = epoch;
     this.#seq = seq;
-    this.#open = new RangeSet(owed);
   }
 
   /** Starts where the page was before a reload. */
   restore(snapshot: Snapshot): void {
     if (this.#epoch !== undefined) return;
-    this.start(snapshot.epoch, snapshot.floor, []);
+    this.start(snapshot.epoch, snapshot.floor);
     this.#memory.restore(snapshot.settled);
   }
 
@@ -140,19 +149,16 @@ export class Inbox {
   }
 
   /**
-   * Messages are gone: goes on after `seq`.
+   * Messages are gone. What has arrived is still handled.
    *
-   * @returns whether the gap belongs here
+   * @returns which are gone; `undefined` if the gap does not belong here
    */
-  gap(epoch: string, seq: number): boolean {
-    if (!this.#enter(epoch, seq)) return false;
+  gap(epoch: string, seq: number): Loss | undefined {
+    const loss = epoch !== this.#epoch || seq > this.#seq ? "many" : "one";
+    if (!this.#enter(epoch, seq)) return undefined;
     this.#seq = Math.max(this.#seq, seq);
-    // What was owed up to there will not come; what has arrived is still to be handled.
-    this.#open.dropUpTo(seq);
-    for (const known of [this.#received, this.#refused]) {
-      for (const number of known.keys()) this.#open.add(number);
-    }
-    return true;
+    if (this.#refused.delete(seq)) this.#open.delete(seq);
+    return loss;
   }
 
   /** Adds a consumer; what nobody has taken yet is its first. */
@@ -192,9 +198,24 @@ export class Inbox {
     return { channel: this.#channel, epoch: this.#epoch, ranges };
   }
 
-  /** Every refusal again, with what is left of its wait, for a connection that has not heard of it. */
-  refusals(): NackFrame[] {
-    return Array.from(this.#refused.values(), (entry) => this.#nack(entry));
+  /** The connection is gone, and with it perhaps what was told last. */
+  disconnected(): void {
+    for (const entry of this.#refused.values()) {
+      if (entry.refusal === "told") entry.refusal = "unsure";
+    }
+  }
+
+  /**
+   * Tells the gateway of refusals that it cannot have heard of and, once their wait is over and they
+   * have not come again, of those that it may not have heard of. To tell those sooner could refuse
+   * the very delivery that the first word has brought about.
+   */
+  refuseAgain(): void {
+    const now = this.#context.clock.now();
+    for (const entry of this.#refused.values()) {
+      const { refusal, due } = entry;
+      if (refusal === "untold" || (refusal === "unsure" && due < now)) this.#tell(entry);
+    }
   }
 
   /** Makes sure that `epoch` is the one that numbers belong to. */
@@ -268,7 +289,15 @@ export class Inbox {
       this.#refused.delete(oldest);
       this.#open.delete(oldest);
     }
-    this.#context.refused(this.#nack(entry));
+    this.#tell(entry);
+  }
+
+  #tell(entry: Entry): void {
+    const { epoch, seq, due } = entry;
+    const delay = Math.max(0, due - this.#context.clock.now()) / 1000;
+    const frame = { type: "nack", channel: this.#channel, epoch, seq } as const;
+    const told = this.#context.refused(delay > 0 ? { ...frame, delay } : frame);
+    entry.refusal = told ? "told" : "untold";
   }
 
   #settle(entry: Entry): void {
@@ -288,11 +317,6 @@ export class Inbox {
     if (!this.#context.terms.delivery) return;
     this.#unacknowledged.add(seq);
     this.#context.settled();
-  }
-
-  #nack({ epoch, seq, due }: Entry): NackFrame {
-    const delay = Math.max(0, due - this.#context.clock.now()) / 1000;
-    return { type: "nack", channel: this.#channel, epoch, seq, ...delay > 0 && { delay } };
   }
 
   #isCurrent(entry: Entry): boolean {

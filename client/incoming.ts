@@ -18,11 +18,8 @@ import type {
   PresenceEntry,
   PresenceState,
   PublishedFrame,
-  Ranges,
-  SubscribedFrame,
 } from "./protocol/frames.ts";
 import { MAX_MESSAGE_BYTES } from "./protocol/limits.ts";
-import { isRanges } from "./protocol/ranges.ts";
 
 /** Something with the looks of a frame. */
 export type Incoming = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -35,8 +32,6 @@ export interface Foothold {
   readonly channel: string;
   readonly epoch: string;
   readonly seq: number;
-  /** Numbers at or below `seq` that are still owed and come again when due. */
-  readonly open: Ranges;
 }
 
 /** Reads anything that has a type. */
@@ -69,17 +64,16 @@ export function readMessage(frame: Incoming): PlacedMessage | undefined {
 
 /** Reads a `channel.subscribed` of one's own protocol. */
 export function readSubscribed(frame: Incoming): Foothold | undefined {
-  const { type, channel, epoch, seq, open } = frame;
-  if (type !== "channel.subscribed" satisfies SubscribedFrame["type"]) return undefined;
-  if (typeof channel !== "string" || !isEpoch(epoch) || !isSeq(seq)) return undefined;
-  return { channel, epoch, seq, open: isRanges(open) ? open : [] };
+  const { type, channel, epoch, seq } = frame;
+  if (type !== "channel.subscribed" || typeof channel !== "string") return undefined;
+  return isEpoch(epoch) && isSeq(seq) ? { channel, epoch, seq } : undefined;
 }
 
 /** Reads a `channel.gap`. */
 export function readGap(frame: Incoming): GapFrame | undefined {
   const { channel, epoch, seq, reason } = frame;
   if (typeof channel !== "string" || !isEpoch(epoch) || !isSeq(seq)) return undefined;
-  if (reason !== "expired" && reason !== "trimmed" && reason !== "epoch") return undefined;
+  if (reason !== "retention" && reason !== "epoch") return undefined;
   return { type: "channel.gap", channel, epoch, seq, reason };
 }
 

@@ -28,7 +28,12 @@ export type Step =
 /** State of the client. Transports are indexes into {@linkcode Policy.transports}. */
 export type State =
   | Why & { readonly name: "idle" }
-  | Why & { readonly name: "connecting"; readonly step: Step; readonly tries: number }
+  | Why & {
+    readonly name: "connecting" | "reconnecting";
+    readonly step: Step;
+    /** Waits so far. */
+    readonly tries: number;
+  }
   | Why & {
     readonly name: "connected";
     readonly transport: number;
@@ -37,7 +42,6 @@ export type State =
     /** Waits it took to get here, until the connection has proved steady. */
     readonly tries: number;
   }
-  | Why & { readonly name: "reconnecting"; readonly step: Step; readonly tries: number }
   | Why & { readonly name: "closed"; readonly code: Code };
 
 /** How a link ended, or why none came about. */
@@ -141,7 +145,7 @@ export function advance(state: State, input: Input, policy: Policy): [State, Eff
   }
 }
 
-type Underway = Extract<State, { name: "connecting" | "reconnecting" }>;
+type Underway = Extract<State, { readonly step: Step }>;
 type At<S extends Step["at"]> = Underway & { readonly step: Extract<Step, { at: S }> };
 
 function isOpening(state: State): state is At<"opening"> {

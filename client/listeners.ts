@@ -23,7 +23,7 @@ export class MessageListeners {
 
   /** Adds a listener to every channel. @returns what removes it */
   on(handler: MessageHandler<Json>): () => void {
-    const listener = { handler, consumers: new WeakMap() };
+    const listener: Listener = { handler, consumers: new WeakMap() };
     this.#listeners.add(listener);
     for (const [, inbox] of this.#inboxes()) this.#attach(listener, inbox);
     return () => {

@@ -7,9 +7,12 @@ export type Outcome = "acked" | { readonly delay: number };
 
 /** Options of {@linkcode Message.nack}. */
 export interface NackOptions {
-  /** Seconds to wait before the message is sent again, from 0. Default 0. */
+  /** Seconds to wait before the message is sent again, 0 to 86400. Default 0. */
   readonly delay?: number;
 }
+
+/** What a gateway takes. */
+const DELAY = { max: 86_400 };
 
 /**
  * A message, as one handler gets it.
@@ -37,7 +40,7 @@ export class Message<T = Json> {
   readonly redriven: boolean;
   #settle: ((outcome: Outcome) => void) | undefined;
 
-  /** @param frame what arrived @param settle told once what became of it */
+  /** Made by the client. @param frame what arrived @param settle told once what became of it */
   constructor(frame: PlacedMessage, settle: (outcome: Outcome) => void) {
     this.channel = frame.channel;
     this.data = frame.data as T;
@@ -65,10 +68,10 @@ export class Message<T = Json> {
    * Refuses the message: it is delivered again, until the gateway's `maxRetries`. Does nothing if it
    * is settled.
    *
-   * @throws {TypeError | RangeError} if `delay` is not a number from 0
+   * @throws {TypeError | RangeError} if `delay` is not a number from 0 to 86400
    */
   nack(options: NackOptions = {}): void {
-    this.#finish({ delay: numberOf("refuse a message", "delay", options?.delay, {}, 0) });
+    this.#finish({ delay: numberOf("refuse a message", "delay", options?.delay, DELAY, 0) });
   }
 
   #finish(outcome: Outcome): void {

@@ -31,7 +31,11 @@ export class Router {
     if (!frame) return this.garbage("Something that is not a frame arrived.");
     const { request_id: id } = frame;
     if (typeof id === "number" && this.#reply(id, frame)) return;
-    if (!this.#take(frame)) this.garbage(`A frame of type ${JSON.stringify(frame.type.slice(0, 40))} makes no sense here.`);
+    if (!this.#take(frame)) {
+      this.garbage(
+        `A frame of type ${JSON.stringify(frame.type.slice(0, 40))} makes no sense here.`,
+      );
+    }
   }
 
   /** Tells of something that is no frame. */
@@ -77,8 +81,11 @@ export class Router {
   #message(frame: Incoming): boolean {
     const message = readMessage(frame);
     if (!message) return false;
-    // What was under way when the channel was left is not wanted any more.
-    return this.#parts.channels.open(message.channel)?.receive(message) ?? true;
+    const { channels } = this.#parts;
+    const inbox = channels.at(message.channel);
+    if (inbox) return inbox.receive(message);
+    channels.keep(message.channel, frame);
+    return true;
   }
 
   #gap(frame: Incoming): boolean {
@@ -86,11 +93,16 @@ export class Router {
     const gap = readGap(frame);
     if (!gap) return false;
     const { channel, epoch, seq, reason } = gap;
-    const inbox = channels.open(channel);
-    if (!inbox) return true;
-    if (!inbox.gap(epoch, seq)) return false;
+    const inbox = channels.at(channel);
+    if (!inbox) {
+      channels.keep(channel, frame);
+      return true;
+    }
+    const loss = inbox.gap(epoch, seq);
+    if (!loss) return false;
     emitter.emit("gap", { channel, epoch, seq, reason });
-    wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
+    // A notice of one message leaves those before it as they are.
+    if (loss === "many") wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
     return true;
   }
 

@@ -8,32 +8,26 @@ import { Heartbeat } from "./heartbeat.ts";
 import { Identity } from "./identity.ts";
 import type { Snapshot } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
-import type { Ending, State } from "./lifecycle.ts";
+import type { State } from "./lifecycle.ts";
 import type { Link } from "./links/link.ts";
 import { MessageListeners } from "./listeners.ts";
+import { type Closed, Lobby } from "./lobby.ts";
 import type { ClientSettings } from "./options.ts";
 import { Outbox } from "./outbox.ts";
+import type { Code } from "./protocol/codes.ts";
 import { PushError } from "./protocol/error.ts";
-import type { ClientFrame, ConnectedFrame, ConnectFrame, PollBody } from "./protocol/frames.ts";
+import type { ConnectedFrame, ConnectFrame, NackFrame, PollBody } from "./protocol/frames.ts";
 import { PROTOCOL_VERSION } from "./protocol/limits.ts";
 import { Requests } from "./requests.ts";
 import { Router } from "./router.ts";
 import { DEFAULT_TERMS, type Terms, termsOf } from "./terms.ts";
-import type { Wire } from "./wire.ts";
-
-/** Why a client was closed. */
-export interface Closed {
-  /** `disconnected` after `disconnect()`; else what the gateway or the network said. */
-  readonly code: PushError["code"];
-  /** The same in words. */
-  readonly reason: string;
-}
+import { Wire } from "./wire.ts";
 
 /**
  * The client's half of a session: what it wants, has and waits for, whatever connection there is.
  * It says so to each new connection, and hears what each brings.
  */
-export class Session implements ConnectorHost, Wire {
+export class Session implements ConnectorHost {
   readonly settings: ClientSettings;
   readonly emitter: Emitter = new Emitter();
   readonly identity: Identity;
@@ -45,16 +39,14 @@ export class Session implements ConnectorHost, Wire {
   readonly outbox: Outbox;
   readonly heartbeat: Heartbeat;
   readonly listeners: MessageListeners;
+  readonly #wire: Wire = new Wire();
+  readonly #gate: Gate = { open: true };
+  readonly #lobby: Lobby = new Lobby();
   readonly #acks: Acks;
   readonly #router: Router;
-  readonly #gate: Gate = { open: true };
   readonly #keeper: Keeper | undefined;
   #loaded: Promise<void> | undefined;
   #token: string | undefined;
-  #link: Link | undefined;
-  #lastId = 0;
-  #connecting: Set<Deferred<void>> = new Set();
-  #closing: Set<Deferred<Closed>> = new Set();
   #forgetting = false;
   #unwatch: (() => void)[] = [];
 
@@ -62,9 +54,10 @@ export class Session implements ConnectorHost, Wire {
   constructor(settings: ClientSettings) {
     const { clock, random, clientId, token, environment, httpUrl } = settings;
     const { emitter, terms } = this;
+    const wire = this.#wire;
+    const timeout = settings.requestTimeout;
     this.settings = settings;
     this.identity = new Identity(clientId, token, random);
-    const wire = this;
     this.#acks = new Acks({
       clock,
       wire,
@@ -77,15 +70,16 @@ export class Session implements ConnectorHost, Wire {
       wire,
       terms,
       random,
+      timeout,
       gate: this.#gate,
       retryDelay: settings.reconnectDelay,
-      timeout: settings.requestTimeout,
       settled: () => this.#acks.settled(),
-      refused: (frame) => this.send(frame),
+      refused: (frame) => this.#refuse(frame),
+      early: (frame) => this.#router.route(frame),
       opened: (inbox) => this.listeners.opened(inbox),
       lost: (channel, error) => emitter.report(error, "gateway", { channel }),
     });
-    this.requests = new Requests({ clock, wire, timeout: settings.requestTimeout });
+    this.requests = new Requests({ clock, wire, timeout });
     this.outbox = new Outbox({ clock, wire, terms, limit: settings.maxOutbox });
     this.heartbeat = new Heartbeat({
       clock,
@@ -108,19 +102,13 @@ export class Session implements ConnectorHost, Wire {
 
   /** Connects, and waits until it is. Rejects when the client is closed. */
   connect(signal: AbortSignal | undefined): Promise<void> {
-    const connecting = new Deferred<void>().abortedBy(signal);
-    const { state } = this.connector;
-    if (state.name === "connected") connecting.resolve();
-    if (connecting.settled) return connecting.promise;
-    this.#connecting.add(connecting);
-    connecting.whenSettled(() => {
-      this.#connecting.delete(connecting);
-      // Nobody waits for the first connection any more.
-      const given = signal?.aborted && this.#connecting.size === 0;
-      if (given && this.connector.state.name === "connecting") void this.disconnect(false);
+    const { name } = this.connector.state;
+    if (name === "connected" && !signal?.aborted) return Promise.resolve();
+    const connecting = this.#lobby.connecting(signal, () => {
+      if (this.connector.state.name === "connecting") void this.disconnect(false);
     });
-    if (state.name === "idle" || state.name === "closed") this.#begin();
-    return connecting.promise;
+    if ((name === "idle" || name === "closed") && !signal?.aborted) this.#begin();
+    return connecting;
   }
 
   /** Closes the client on purpose. @param forget whether the session ends too, even a named one */
@@ -131,33 +119,10 @@ export class Session implements ConnectorHost, Wire {
 
   /** Waits until the client is closed. */
   closed(signal: AbortSignal | undefined): Promise<Closed> {
-    const closing = new Deferred<Closed>().abortedBy(signal);
     const { state } = this.connector;
-    if (state.name === "closed") closing.resolve(closedBy(state));
-    if (closing.settled) return closing.promise;
-    this.#closing.add(closing);
-    return closing.whenSettled(() => this.#closing.delete(closing)).promise;
+    if (state.name !== "closed" || signal?.aborted) return this.#lobby.closing(signal);
+    return Promise.resolve({ code: state.code, reason: state.reason });
   }
-
-  // Wire
-
-  get up(): boolean {
-    return this.#link !== undefined;
-  }
-
-  nextId(): number {
-    return ++this.#lastId;
-  }
-
-  send(frame: ClientFrame): void {
-    this.#link?.send(JSON.stringify(frame));
-  }
-
-  sendText(frame: string): void {
-    this.#link?.send(frame);
-  }
-
-  // ConnectorHost
 
   async prepare(): Promise<void> {
     await (this.#loaded ??= this.#load());
@@ -195,7 +160,7 @@ export class Session implements ConnectorHost, Wire {
   }
 
   attached(link: Link, frame: ConnectedFrame): void {
-    this.#link = link;
+    this.#wire.link = link;
     Object.assign(this.terms, termsOf(frame));
     this.identity.accepted(frame);
     this.channels.connected(frame.subscriptions);
@@ -207,7 +172,7 @@ export class Session implements ConnectorHost, Wire {
   }
 
   detached(): void {
-    this.#link = undefined;
+    this.#wire.link = undefined;
     this.heartbeat.stop();
     this.#acks.stop();
     this.channels.disconnected();
@@ -231,70 +196,66 @@ export class Session implements ConnectorHost, Wire {
     return JSON.stringify({ type: "disconnect", ...forget && { forget } });
   }
 
-  mend({ code }: Ending): boolean {
+  mend(code: Code): boolean {
     return this.identity.mend(code);
   }
 
   changed(state: State, previous: State): void {
-    const { code, reason } = state;
-    const { transport } = this.connector;
+    const { name, code, reason } = state;
     const moved = state.name === "connected" && previous.name === "connected" &&
       state.transport !== previous.transport;
-    if (state.name !== previous.name) {
-      if (state.name === "connected") this.#settle();
-      if (state.name === "closed") this.#close(closedBy(state));
-    }
-    if (state.name === previous.name && !moved) return;
-    const change = { state: state.name, previous: previous.name, code, reason, transport };
-    this.emitter.emit("state", change);
+    if (name === previous.name && !moved) return;
+    if (state.name === "connected") this.#lobby.connected();
+    if (state.name === "closed") this.#close({ code: state.code, reason });
+    const { transport } = this.connector;
+    this.emitter.emit("state", { state: name, previous: previous.name, code, reason, transport });
   }
 
   #begin(): void {
     // What was refused before may be answered differently now.
     this.identity.forgetToken();
-    this.#gate.open = true;
     this.#forgetting = false;
+    this.#gate.open = true;
     for (const [, inbox] of this.channels.inboxes()) inbox.pump();
     const { environment } = this.settings;
-    if (environment) {
-      this.#unwatch = [
-        environment.onWake(() => this.connector.input({ type: "wake" })),
-        environment.onHide(() => this.#hide()),
-      ];
-    }
+    this.#unwatch = environment === undefined ? [] : [
+      environment.onWake(() => this.connector.input({ type: "wake" })),
+      environment.onHide(() => this.#hide()),
+    ];
     this.connector.input({ type: "connect" });
-  }
-
-  #settle(): void {
-    for (const connecting of [...this.#connecting]) connecting.resolve();
   }
 
   /** Everybody who waits hears that it is over. */
   #close(closed: Closed): void {
     const error = new PushError(closed.code, closed.reason);
     const wanted = closed.code === "disconnected";
+    const forget = wanted && this.#forgetting;
     this.#gate.open = false;
     for (const end of this.#unwatch.splice(0)) end();
-    const named = this.settings.clientId !== undefined;
-    this.#keeper?.release(wanted && (this.#forgetting || !named));
-    for (const connecting of [...this.#connecting]) connecting.reject(error);
-    this.channels.close(error, wanted, this.#forgetting);
+    this.#keeper?.release(forget || (wanted && this.settings.clientId === undefined));
+    this.channels.close(error, wanted, forget);
     this.outbox.close(error);
     this.requests.close(error);
-    if (this.#forgetting) this.identity.forgetName();
-    for (const closing of [...this.#closing]) closing.resolve(closed);
+    if (forget) this.identity.forgetName();
+    this.#lobby.closed(closed);
+  }
+
+  #refuse(frame: NackFrame): boolean {
+    const flows = this.channels.at(frame.channel) !== undefined;
+    if (flows) this.#wire.send(frame);
+    return flows;
   }
 
   async #load(): Promise<void> {
     const kept = await this.#keeper?.load().catch(() => undefined);
     if (!kept) return;
     this.identity.restore(kept.clientId, kept.secret);
-    if (this.identity.clientId === kept.clientId) this.channels.restore(new Map(kept.positions));
+    if (this.identity.clientId === kept.clientId) this.channels.restore(kept.positions);
   }
 
   #hide(): void {
     this.#acks.flush();
-    this.#link?.flush();
+    this.#wire.link?.flush();
     this.#save();
   }
 
@@ -307,8 +268,4 @@ export class Session implements ConnectorHost, Wire {
     }
     this.#keeper.save({ clientId, secret, positions });
   }
-}
-
-function closedBy({ code, reason }: Extract<State, { name: "closed" }>): Closed {
-  return { code, reason };
 }

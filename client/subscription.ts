@@ -18,6 +18,8 @@ export interface SubscriptionParts {
   leave(member: Member): Promise<void>;
   /** Attaches the handler, if there is one. */
   readonly attach: ((inbox: Inbox) => Consumer) | undefined;
+  /** Told when it has ended. */
+  ended(): void;
 }
 
 /**
@@ -36,11 +38,12 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
   readonly #inbox: Inbox;
   readonly #consumer: Consumer | undefined;
   readonly #leave: () => Promise<void>;
+  readonly #ended: () => void;
   readonly #iterators: Set<MessageIterator<T>> = new Set();
   #state: "active" | "ended" = "active";
   #error: unknown;
 
-  /** @param parts what it is made of */
+  /** Made by `PushClient.subscribe`. @param parts what it is made of */
   constructor(parts: SubscriptionParts) {
     this.channel = parts.channel;
     this.#mode = parts.mode;
@@ -48,6 +51,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
       end: (error) => this.#end(error),
       pause: (error) => this.#endIterators(error),
     };
+    this.#ended = () => parts.ended();
     this.#leave = () => parts.leave(member);
     this.#inbox = parts.join(member);
     this.#consumer = parts.attach?.(this.#inbox);
@@ -104,6 +108,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
     this.#error = error;
     this.#consumer?.detach();
     this.#endIterators(error);
+    this.#ended();
   }
 
   #endIterators(error?: unknown): void {

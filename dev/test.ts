@@ -10,14 +10,32 @@
 /** A program that the tests start, and what installs it. */
 interface Program {
   name: string;
-  apt: string;
-  brew: string;
+  /** Commands of which one succeeds where it is installed. */
+  probes: string[][];
+  apt: string[];
+  brew: string[];
   /** What to install where neither is at hand. */
   product: string;
 }
 
+const PYTHON_MODULES = ["-c", "import websockets, aiohttp"];
+
 const PROGRAMS: Program[] = [
-  { name: "redis-server", apt: "redis-server", brew: "redis", product: "Redis 7 or later" },
+  {
+    name: "redis-server",
+    probes: [["redis-server", "--version"]],
+    apt: ["redis-server"],
+    brew: ["redis"],
+    product: "Redis 7 or later",
+  },
+  {
+    name: "python3 with websockets and aiohttp",
+    // Debian's modules belong to Debian's Python, which need not be the first one found.
+    probes: [["python3", ...PYTHON_MODULES], ["/usr/bin/python3", ...PYTHON_MODULES]],
+    apt: ["python3", "python3-websockets", "python3-aiohttp"],
+    brew: ["python", "python-aiohttp", "python-websockets"],
+    product: "Python 3 with the modules websockets and aiohttp",
+  },
 ];
 
 /** A run that takes longer hangs; it is ended, and counts as failed. */
@@ -32,9 +50,9 @@ export interface Counts {
 /** Installs the programs that the tests start. Throws with one sentence where it cannot. */
 export async function setUp(): Promise<void> {
   for (const program of PROGRAMS) {
-    if (await runs(program.name, "--version")) continue;
+    if (await isInstalled(program)) continue;
     await install(program);
-    if (!(await runs(program.name, "--version"))) throw new Error(missing(program));
+    if (!(await isInstalled(program))) throw new Error(missing(program));
   }
 }
 
@@ -85,6 +103,11 @@ function attribute(tag: string, name: string): number {
   return Number(new RegExp(`\\s${name}="(\\d+)"`).exec(tag)?.[1] ?? 0);
 }
 
+async function isInstalled({ probes }: Program): Promise<boolean> {
+  for (const [command, ...args] of probes) if (await runs(command, ...args)) return true;
+  return false;
+}
+
 async function runs(command: string, ...args: string[]): Promise<boolean> {
   try {
     const { success } = await new Deno.Command(command, {
@@ -109,12 +132,12 @@ async function install(program: Program): Promise<void> {
     const quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
     const options = ["-qy", "--no-install-recommends"];
     await run([...sudo, "apt-get", "update", "-q"]);
-    await run([...sudo, ...quiet, "apt-get", "install", ...options, program.apt]);
-    if (await runs("test", "-d", "/run/systemd/system")) {
-      await run([...sudo, "systemctl", "disable", "--now", program.apt]);
+    await run([...sudo, ...quiet, "apt-get", "install", ...options, ...program.apt]);
+    if (program.name === "redis-server" && await runs("test", "-d", "/run/systemd/system")) {
+      await run([...sudo, "systemctl", "disable", "--now", program.name]);
     }
   } else if (await runs("brew", "--version")) {
-    await run(["brew", "install", program.brew]);
+    await run(["brew", "install", ...program.brew]);
   } else {
     throw new Error(missing(program));
   }

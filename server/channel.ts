@@ -1,7 +1,8 @@
 import { type GapFrame, PushError } from "@push/client/protocol";
 import { Batch, Entry } from "./entry.ts";
+import type { Cancel } from "./clock.ts";
 import type { HubContext } from "./context.ts";
-import type { Appended, Draft, LogState, StoredMessage } from "./stores/store.ts";
+import type { Appended, Draft, LogState, Page, StoredMessage } from "./stores/store.ts";
 import type { Pumped } from "./turn.ts";
 
 /** Result of a publish. */
@@ -39,6 +40,7 @@ const TAIL_COUNT = 2048;
 const TAIL_BYTES = 2 * 1024 * 1024;
 const PAGE = 256;
 const MAX_PAGES = 32;
+const MAX_LOADS = 8;
 const MAX_BATCH_BYTES = 256 * 1024;
 const RETRY_READ = 500;
 
@@ -67,7 +69,9 @@ export class Channel implements Pumped {
   #tail: Entry[] = [];
   #tailFrom = 0;
   #tailBytes = 0;
-  readonly #pages = new Map<number, Stretch | undefined>();
+  readonly #pages = new Map<number, Stretch>();
+  readonly #loading = new Set<number>();
+  #retry: Cancel | undefined;
   readonly #batches = new Map<number, Batch>();
   #usedAt: number;
 
@@ -104,8 +108,20 @@ export class Channel implements Pumped {
   /** Makes sure that the channel exists, and learns the state of its log. */
   open(): Promise<void> {
     this.#usedAt = this.#context.clock.now();
-    if (this.#open) return Promise.resolve();
+    if (this.#open) return this.#unsure && !this.#committing ? this.#catchUp() : Promise.resolve();
     return this.#opening ??= this.#doOpen().finally(() => this.#opening = undefined);
+  }
+
+  /** Learns anew how far the log goes back: what is kept shrinks without our hearing of it. */
+  async refresh(): Promise<void> {
+    const { store, clock } = this.#context;
+    this.#learn(await store.read(this.name, Number.MAX_SAFE_INTEGER, 1, clock.now()));
+  }
+
+  /** Stops every timer. */
+  stop(): void {
+    this.#retry?.();
+    this.#retry = undefined;
   }
 
   /** Lets messages flow to a subscription. */
@@ -197,9 +213,7 @@ export class Channel implements Pumped {
   async #doOpen(): Promise<void> {
     const { store, clock } = this.#context;
     await store.create(this.name, {}, clock.now());
-    const page = await store.read(this.name, Number.MAX_SAFE_INTEGER, 1, clock.now());
-    this.#learn(page);
-    this.#tailFrom = Math.max(this.#tailFrom, this.#head);
+    await this.refresh();
     this.#open = true;
   }
 
@@ -223,6 +237,7 @@ export class Channel implements Pumped {
         result.appended.forEach((appended, i) => batch[i].resolve(this.#published(appended)));
       } catch (cause) {
         this.#unsure = true;
+        this.#retryLater();
         this.#context.metrics.publishErrors += batch.length;
         const error = cause instanceof PushError
           ? cause
@@ -251,14 +266,19 @@ export class Channel implements Pumped {
   /** Reads what was appended without our hearing of it. */
   async #catchUp(): Promise<void> {
     const { store, clock } = this.#context;
-    const page = await store.read(this.name, this.#head, PAGE, clock.now());
     this.#unsure = false;
-    this.#adopt(page, page.messages);
+    try {
+      const page = await store.read(this.name, this.#head, PAGE, clock.now());
+      this.#adopt(page, page.messages);
+    } catch (error) {
+      this.#unsure = true;
+      throw error;
+    }
   }
 
   /** Learns of messages that are stored, and lets them flow. */
   #adopt(state: LogState, messages: readonly StoredMessage[]): void {
-    if (state.head > this.#head && this.#live.size > 0) {
+    if (state.epoch === this.#epoch && state.head > this.#head && this.#live.size > 0) {
       for (const message of messages) {
         if (message.seq <= this.#head) continue;
         // Without a row of numbers the log is read from here on.
@@ -267,20 +287,26 @@ export class Channel implements Pumped {
         this.#tailBytes += message.bytes;
       }
     }
-    const moved = state.head > this.#head;
     this.#learn(state);
-    if (this.#lastInTail < this.#head) this.#dropTail();
     this.#trimTail();
-    if (moved) {
-      this.#batches.clear();
-      if (this.#live.size > 0) this.#context.turn.pump(this);
-    }
   }
 
+  /** Takes over what the store says of the log, and lets what is new flow. */
   #learn(state: LogState): void {
-    this.#epoch = state.epoch;
-    this.#head = Math.max(this.#head, state.head);
-    this.#oldest = Math.max(this.#oldest, state.oldest);
+    const another = state.epoch !== this.#epoch;
+    const moved = another || state.head > this.#head;
+    this.#head = another ? state.head : Math.max(this.#head, state.head);
+    this.#oldest = another ? state.oldest : Math.max(this.#oldest, state.oldest);
+    if (another) {
+      this.#epoch = state.epoch;
+      this.#pages.clear();
+      this.#dropTail();
+    }
+    // Messages that came without our hearing of them are read from the log.
+    if (this.#lastInTail < this.#head) this.#dropTail();
+    if (!moved) return;
+    this.#batches.clear();
+    if (this.#live.size > 0) this.#context.turn.pump(this);
   }
 
   get #lastInTail(): number {
@@ -296,6 +322,8 @@ export class Channel implements Pumped {
 
   #trimTail(): void {
     if (this.#tail.length <= TAIL_COUNT && this.#tailBytes <= TAIL_BYTES) return;
+    // One message may be larger than all of this.
+    if (this.#tail.length === 1) return;
     let drop = 0;
     // Half of it at once, so that trimming costs little per message.
     while (
@@ -346,28 +374,50 @@ export class Channel implements Pumped {
     const start = pageStart(after);
     const page = this.#pages.get(start);
     if (page !== undefined && page.to > after) return page;
-    if (page !== undefined || !this.#pages.has(start)) this.#load(start);
+    this.#load(start);
     return undefined;
   }
 
   async #load(start: number): Promise<void> {
-    // The oldest page gives way; one that is being read stays known as such.
-    if (this.#pages.size >= MAX_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
-    this.#pages.set(start, undefined);
+    // Who needs a page that is not read now is pumped again when another one has been.
+    if (this.#loading.has(start) || this.#loading.size >= MAX_LOADS) return;
+    this.#loading.add(start);
     const { store, clock, turn, metrics } = this.#context;
+    const epoch = this.#epoch;
     metrics.logReads++;
     try {
       const page = await store.read(this.name, start, PAGE, clock.now());
-      const entries = page.messages.map((message) => new Entry(this.name, page.epoch, message));
-      const full = entries.length === PAGE;
-      const to = full ? entries[entries.length - 1].seq : page.head;
-      this.#pages.set(start, { from: start, to, entries });
-      this.#learn(page);
+      // The answer may be older than an epoch that began meanwhile.
+      if (epoch === this.#epoch || page.epoch === this.#epoch) {
+        this.#learn(page);
+        this.#keep(start, page);
+      }
       turn.pump(this);
     } catch {
-      this.#pages.delete(start);
-      clock.schedule(RETRY_READ, () => turn.pump(this));
+      this.#retryLater();
+    } finally {
+      this.#loading.delete(start);
     }
+  }
+
+  #keep(start: number, { epoch, head, messages }: Page): void {
+    const entries = messages.map((message) => new Entry(this.name, epoch, message));
+    const full = entries.length === PAGE;
+    const to = full ? entries[entries.length - 1].seq : head;
+    this.#pages.delete(start);
+    if (this.#pages.size >= MAX_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
+    this.#pages.set(start, { from: start, to, entries });
+  }
+
+  /** The store failed: asks it again for what it may have, and for what somebody waits for. */
+  #retryLater(): void {
+    const { clock, turn } = this.#context;
+    this.#retry ??= clock.schedule(RETRY_READ, () => {
+      this.#retry = undefined;
+      if (this.#live.size === 0) return;
+      turn.pump(this);
+      if (this.#unsure && !this.#committing) this.#catchUp().catch(() => this.#retryLater());
+    });
   }
 }
 

@@ -81,6 +81,10 @@ export class DeliveryCursor {
     return this.#sent - this.#floor - (this.#settled?.countUpTo(this.#sent) ?? 0) +
       this.#lateInFlight;
   }
+  /** Messages sent and not settled, and those that wait to be sent again. */
+  get unsettled(): number {
+    return this.outstanding - this.#lateInFlight + this.lateCount;
+  }
   /** Whether nothing was settled out of order and nothing is late: the cursor is three numbers. */
   get isPlain(): boolean {
     return this.#settled === undefined && this.#late === undefined;

@@ -8,7 +8,7 @@ import {
   isSeq,
   PushError,
 } from "@push/client/protocol";
-import { booleanField } from "./fields.ts";
+import { booleanField, byteLength } from "./fields.ts";
 import { handleFrame } from "./frames.ts";
 import { open, readOpening, sessionTtl } from "./handshake.ts";
 import type { Hub } from "./hub.ts";
@@ -65,8 +65,9 @@ export class Dialog {
   receive(text: string): void {
     if (this.#state === "ended") return;
     const { maxFrameBytes } = this.#hub.context.settings.limits;
-    if (text.length > maxFrameBytes) {
-      this.#end("frame_too_large", `A frame may have ${maxFrameBytes} bytes, not ${text.length}.`);
+    // A UTF-16 unit is one to three bytes: most frames need no counting.
+    if (text.length > maxFrameBytes / 3 && byteLength(text) > maxFrameBytes) {
+      this.#end("frame_too_large", `A frame may have at most ${maxFrameBytes} bytes.`);
       return;
     }
     if (this.#state === "attached") this.#handleText(text);

@@ -9,6 +9,7 @@ import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock
 import { type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
 import { byteLength } from "./fields.ts";
 import { Pollers } from "./http/pollers.ts";
+import { fail } from "./http/respond.ts";
 import { answer, type PushParts } from "./http/router.ts";
 import { Sockets } from "./http/upgrade.ts";
 import { Hub } from "./hub.ts";
@@ -46,8 +47,6 @@ export interface PublishReceipt {
 /** Milliseconds that peers get to answer the close of their sockets. */
 const CLOSE_PATIENCE = 1_000;
 
-type State = "idle" | "open" | "stopping" | "stopped";
-
 /**
  * A push gateway: serves WebSocket and long-polling clients, and publishes for the program that
  * embeds it.
@@ -69,7 +68,6 @@ export class Gateway {
   readonly #clock: Clock;
   readonly #policy: Policy;
   readonly #listeners = new Listeners();
-  #state: State = "idle";
   #opening: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #push: PushParts | undefined;
@@ -114,11 +112,11 @@ export class Gateway {
    * @throws {Deno.errors.AddrInUse} if the port is taken
    */
   async start(): Promise<void> {
-    if (this.#state === "stopping" || this.#state === "stopped") {
+    if (this.#stopping !== undefined) {
       throw new PushError("going_away", "A stopped gateway does not start again: make a new one.");
     }
     checkExposure(this.settings);
-    if (this.#listener !== undefined) return;
+    if (this.#listener !== undefined) return await this.#open();
     const { host, port } = this.settings;
     const listener = new Listener(host, port, this.fetch, this.#clock);
     this.#listener = listener;
@@ -136,10 +134,18 @@ export class Gateway {
    * `Deno.serve((request) => gateway.fetch(request))`.
    */
   readonly fetch = async (request: Request): Promise<Response> => {
-    if (this.#state === "idle") await this.#open();
+    if (this.#stopping === undefined) {
+      try {
+        await this.#open();
+      } catch (error) {
+        console.error("The gateway could not open.", error);
+        return fail("unavailable", "The gateway could not open its store.");
+      }
+    }
     return await answer({
       path: this.settings.path,
       uptime: this.#clock.now() - this.#startedAt,
+      draining: this.#stopping !== undefined,
       push: this.#push,
     }, request);
   };
@@ -235,38 +241,36 @@ export class Gateway {
   }
 
   #open(): Promise<void> {
-    return this.#opening ??= this.#doOpen();
+    return this.#opening ??= this.#doOpen().catch((error) => {
+      // It may be tried again.
+      this.#opening = undefined;
+      throw error;
+    });
   }
 
   async #doOpen(): Promise<void> {
     const { push } = this.settings;
-    if (push.enabled) {
-      const random = this.#parts.random ?? systemRandom;
-      const store = this.#parts.store ?? await openStore(push, random);
-      await store.open();
-      const hub = new Hub({
-        settings: push,
-        store,
-        clock: this.#clock,
-        random,
-        events: this.#listeners.hubEvents,
-      });
-      const gateway = { isDraining: () => this.#state !== "open" };
-      this.#push = {
-        hub,
-        policy: this.#policy,
-        sockets: new Sockets(hub, this.#policy),
-        pollers: new Pollers(hub),
-        get draining() {
-          return gateway.isDraining();
-        },
-      };
-    }
-    if (this.#state === "idle") this.#state = "open";
+    if (!push.enabled) return;
+    const random = this.#parts.random ?? systemRandom;
+    const store = this.#parts.store ?? await openStore(push, random);
+    await store.open();
+    const hub = new Hub({
+      settings: push,
+      store,
+      clock: this.#clock,
+      random,
+      events: this.#listeners.hubEvents,
+    });
+    this.#push = {
+      hub,
+      policy: this.#policy,
+      sockets: new Sockets(hub, this.#policy),
+      pollers: new Pollers(hub),
+    };
   }
 
   async #pushParts(): Promise<PushParts> {
-    if (this.#state === "stopping" || this.#state === "stopped") throw new PushError("going_away");
+    if (this.#stopping !== undefined) throw new PushError("going_away");
     await this.#open();
     if (this.#push === undefined) {
       throw new PushError("not_found", "Push is switched off: set push.enabled.");
@@ -277,7 +281,6 @@ export class Gateway {
   async #stop(): Promise<void> {
     // A start that is under way ends first, so that nothing is left open.
     await this.#opening?.catch(() => {});
-    this.#state = "stopping";
     const push = this.#push;
     if (push !== undefined) {
       await push.hub.drain();
@@ -286,7 +289,7 @@ export class Gateway {
       push.hub.stop();
     }
     await this.#listener?.close();
+    this.#listener = undefined;
     await push?.hub.context.store[Symbol.asyncDispose]();
-    this.#state = "stopped";
   }
 }

@@ -190,9 +190,15 @@ export class Hub implements SessionHost {
   /** Puts dead letters back into their subscriptions. */
   async redrive(query: DeadLetterQuery): Promise<DeadLetter[]> {
     const letters = await this.context.store.redrive(query, this.context.clock.now());
+    const holders = new Set<Session>();
     for (const { session, channel, epoch, message } of letters) {
-      this.#sessions.get(session)?.redrive(channel, epoch, message);
+      const holder = this.#sessions.get(session);
+      if (holder === undefined) continue;
+      holder.redrive(channel, epoch, message);
+      holders.add(holder);
     }
+    // Stored at once: what its holder has not shown to know, the store keeps beside the position.
+    await Promise.all([...holders].map((holder) => holder.flush()));
     this.context.metrics.redriven += letters.length;
     return letters;
   }
@@ -249,6 +255,7 @@ export class Hub implements SessionHost {
     this.#stopped = true;
     this.presence.stop();
     this.context.wheel.stop();
+    for (const channel of this.#channels.values()) channel.stop();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
   }

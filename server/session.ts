@@ -123,6 +123,7 @@ export class Session implements Subscriber, Pumped {
   async subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
     const channel = this.#host.channel(name);
     await channel.open();
+    if (start.last !== undefined || start.all === true) await channel.refresh();
     this.#hold(connection);
     let subscription = this.#subscriptions.get(name);
     const wasLive = subscription?.isLive ?? false;
@@ -132,8 +133,9 @@ export class Session implements Subscriber, Pumped {
       this.#hold(connection);
       // Another subscribe of this connection may have come first.
       subscription = this.#subscriptions.get(name) ?? this.#add(name, channel, cursor);
-    } else if (explicit && !wasLive) {
-      subscription.seek(explicitCursor(channel, start));
+    } else {
+      subscription.rebind(channel);
+      if (explicit && !wasLive) subscription.seek(explicitCursor(channel, start));
     }
     const { position } = start;
     if (position !== undefined && !explicit) {

@@ -34,8 +34,7 @@ export interface Subscriber {
  * The marks move every half `ackTimeout`, so a delivery counts as failed after 1 to 1.5 of it.
  */
 export class Subscription implements Pumped, Timed {
-  /** Its channel. */
-  readonly channel: Channel;
+  #channel: Channel;
   /** Slot in the timing wheel. */
   slot = 0;
   readonly #context: HubContext;
@@ -58,10 +57,14 @@ export class Subscription implements Pumped, Timed {
   constructor(context: HubContext, session: Subscriber, channel: Channel, cursor: DeliveryCursor) {
     this.#context = context;
     this.#session = session;
-    this.channel = channel;
+    this.#channel = channel;
     this.#cursor = cursor;
   }
 
+  /** Its channel. */
+  get channel(): Channel {
+    return this.#channel;
+  }
   /** Whether messages flow. */
   get isLive(): boolean {
     return this.#live;
@@ -84,6 +87,11 @@ export class Subscription implements Pumped, Timed {
     return this.#untold?.before ?? this.#cursor.snapshot();
   }
 
+  /** The channel as this node has it now: one that nobody listened to may have been dropped. */
+  rebind(channel: Channel): void {
+    if (!this.#live) this.#channel = channel;
+  }
+
   /** Lets messages flow over the session's present connection. */
   start(): void {
     if (this.#live) return;
@@ -100,6 +108,8 @@ export class Subscription implements Pumped, Timed {
     this.#context.wheel.cancel(this);
     this.#nextMark = this.#bytes = 0;
     this.#renewed = undefined;
+    // How far was sent is stored too, so that what is sent again carries the mark.
+    if (this.#cursor.outstanding > 0) this.#moved();
     this.#cursor.rewind();
   }
 
@@ -184,12 +194,13 @@ export class Subscription implements Pumped, Timed {
     if (this.#cursor.lateCount > 0) this.#pumpLate(connection);
     const { delivery } = this.#context.settings;
     while (true) {
-      const room = Math.min(connection.capacity, delivery.window - this.#cursor.outstanding);
+      const room = Math.min(connection.capacity, this.#room);
       const bytes = delivery.windowBytes - this.#bytes;
       if (room <= 0 || (bytes <= 0 && this.#cursor.outstanding > 0)) break;
       const next = channel.next(this.#cursor.sent, room, Math.max(bytes, 0));
       if (next === undefined) break;
       if ("reason" in next) this.#passGap(next.epoch, next.seq, next.reason);
+      else if (next.bytes > bytes && this.#cursor.outstanding > 0) break;
       else this.#send(connection, next);
     }
     this.#arm();
@@ -259,9 +270,10 @@ export class Subscription implements Pumped, Timed {
 
   #pumpLate(connection: Connection): void {
     const now = this.#context.wheel.time;
+    const { window } = this.#context.settings.delivery;
     for (const [seq, late] of this.#cursor.late()) {
       if (late.inFlight || late.due > now) continue;
-      if (connection.capacity <= 0) return;
+      if (connection.capacity <= 0 || this.#cursor.outstanding >= window) return;
       const entry = late.redriven === undefined
         ? this.channel.entryAt(seq)
         : new Entry(this.channel.name, this.#cursor.epoch, late.redriven);
@@ -398,6 +410,12 @@ export class Subscription implements Pumped, Timed {
   #releaseBytes(count: number): void {
     const { outstanding } = this.#cursor;
     this.#bytes = outstanding === 0 ? 0 : this.#bytes * outstanding / (outstanding + count);
+  }
+
+  /** Messages that may be sent in order: what a client keeps refusing gathers in bounds, too. */
+  get #room(): number {
+    const { window } = this.#context.settings.delivery;
+    return Math.min(window - this.#cursor.outstanding, 2 * window - this.#cursor.unsettled);
   }
 
   #isOutstanding(seq: number): boolean {

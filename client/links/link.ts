@@ -40,7 +40,9 @@ export interface LinkEvents {
 }
 
 /** Most characters of frames that are sent together, so that UTF-8 stays below the gateway's limit. */
-const MAX_BATCH = 262_144;
+const MAX_CHARACTERS = 262_144;
+/** Most frames that are sent together (`SendBody`). */
+const MAX_FRAMES = 1024;
 
 /** Gathers the frames of one turn of the event loop. */
 export class Batch {
@@ -75,7 +77,7 @@ export class Batch {
     let size = 0;
     for (const { length } of this.#frames) {
       size += length + 1;
-      if (count > 0 && size > MAX_BATCH) break;
+      if (count === MAX_FRAMES || (count > 0 && size > MAX_CHARACTERS)) break;
       count++;
     }
     return this.#frames.splice(0, count);

@@ -52,7 +52,7 @@ export class LongPollLink implements Link {
   #state: "open" | "leaving" | "ended" = "open";
   #failures = 0;
   #pumping = false;
-  #sending: Promise<void> = Promise.resolve();
+  #sending: Promise<boolean> = Promise.resolve(true);
 
   /** Registers at the gateway. @param options where and how @param events who hears of it */
   constructor(options: LongPollLinkOptions, events: LinkEvents) {
@@ -83,8 +83,8 @@ export class LongPollLink implements Link {
     this.#state = "leaving";
     this.#down.abort();
     const cancel: Cancel = this.#options.clock.schedule(LEAVE_TIMEOUT, () => this.drop());
-    await this.#pump();
-    await this.#post("unregister", JSON.stringify({ poll_token: token }));
+    const said = await this.#pump();
+    if (!said) await this.#post("unregister", JSON.stringify({ poll_token: token }));
     cancel();
     this.drop();
   }
@@ -131,7 +131,7 @@ export class LongPollLink implements Link {
   }
 
   /** Sends batch by batch until nothing waits. An answer that is lost is asked for again with the same frames. */
-  #pump(): Promise<void> {
+  #pump(): Promise<boolean> {
     if (!this.#pumping) {
       this.#pumping = true;
       this.#sending = this.#sendAll();
@@ -139,11 +139,13 @@ export class LongPollLink implements Link {
     return this.#sending;
   }
 
-  async #sendAll(): Promise<void> {
+  /** @returns whether all that waited was sent */
+  async #sendAll(): Promise<boolean> {
     try {
       while (this.#token !== undefined && !this.#batch.empty && this.#state !== "ended") {
-        if (!await this.#sendOne(sendBody(this.#token, this.#batch.take()))) return;
+        if (!await this.#sendOne(sendBody(this.#token, this.#batch.take()))) return false;
       }
+      return this.#batch.empty;
     } finally {
       this.#pumping = false;
     }

@@ -3,19 +3,22 @@ import type { Cancel, Clock } from "../clock.ts";
 
 /** As much of a WebSocket as the client uses, so that any implementation can be passed in. */
 export interface WebSocketLike {
+  /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
-  onopen: Handler;
+  // Every implementation has its own event types; `never` lets all of them pass.
+  /** Called when it is open. */
+  onopen: ((event: never) => unknown) | null;
   /** Called with an object whose `data` is the text that arrived. */
-  onmessage: Handler;
-  onerror: Handler;
+  onmessage: ((event: never) => unknown) | null;
+  /** Called when it fails. */
+  onerror: ((event: never) => unknown) | null;
   /** Called with an object of `code` and `reason`. */
-  onclose: Handler;
+  onclose: ((event: never) => unknown) | null;
+  /** Sends a text frame. */
   send(text: string): void;
+  /** Closes it. */
   close(code?: number, reason?: string): void;
 }
-
-// Every implementation has its own event types; `never` lets all of them pass.
-type Handler = ((event: never) => unknown) | null;
 
 /** Class of a WebSocket. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;

@@ -23,6 +23,8 @@ export class PushError extends Error {
   readonly retryAfter: number | undefined;
 
   /**
+   * An error with a code.
+   *
    * @param code a code of the table
    * @param detail what exactly, as a sentence; the code's own text if left out
    * @param options cause, and seconds to wait before a retry

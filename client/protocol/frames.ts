@@ -47,152 +47,170 @@ export interface Start {
 
 // --- client to gateway ------------------------------------------------------------------------
 
-/** Creates a channel; `channel.created` says whether it was new. */
+/** Creates a channel; {@linkcode CreatedFrame} says whether it was new. */
 export interface CreateFrame {
   /** Discriminator. */
   type: "channel.create";
+  /** Channel name. */
   channel: string;
+  /** What is kept with the channel; an existing one keeps its own. Default empty. */
   metadata?: { [key: string]: Json };
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Subscribes this connection to a channel. */
+/** Subscribes this connection to a channel, and creates the channel if need be. */
 export interface SubscribeFrame extends Start {
   /** Discriminator. */
   type: "channel.subscribe";
+  /** Channel name. */
   channel: string;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
 /** Ends a subscription and its position. */
 export interface UnsubscribeFrame {
   /** Discriminator. */
   type: "channel.unsubscribe";
+  /** Channel name. */
   channel: string;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Publishes a message. */
+/** Publishes a message, and creates the channel if need be. */
 export interface PublishFrame {
   /** Discriminator. */
   type: "channel.publish";
+  /** Channel name. */
   channel: string;
+  /** Payload: subscribers get it exactly as it is written here. */
   data: Json;
   /** Unique per (subject, channel) within five minutes: a repeat is stored once. */
   id?: string;
   /** Whether the publisher wants its own message too. Default false. */
   echo?: boolean;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
 /** Asks for the names of all channels. */
 export interface ListFrame {
   /** Discriminator. */
   type: "channel.list";
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
 /** Says that the client lives, and how. */
 export interface HeartbeatFrame {
   /** Discriminator. */
   type: "presence.heartbeat";
+  /** Any word of the application, 1 to 64 characters. Default `online`. */
   status?: string;
+  /** Shown to others; the last one stays if absent. */
   metadata?: { [key: string]: Json };
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Asks who is present, in one channel or anywhere. */
+/** Asks who is present. */
 export interface PresenceQueryFrame {
   /** Discriminator. */
   type: "presence.query";
+  /** Channel name; anywhere if absent or null. */
   channel?: string | null;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
 /** Acknowledges one message by its event id. */
 export interface MessageAckFrame {
   /** Discriminator. */
   type: "message_ack";
+  /** Event id of the message. */
   event_id: string;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Refuses one message: it is delivered again, at once or after `delay` seconds. */
+/** Refuses one message by its event id: it is sent again. */
 export interface MessageNackFrame {
   /** Discriminator. */
   type: "message_nack";
+  /** Event id of the message. */
   event_id: string;
+  /** Seconds to wait before it is sent again, 0 to 86 400. Default 0. */
   delay?: number;
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Asks for a `pong`. */
+/** Asks for a {@linkcode PongFrame}. */
 export interface PingFrame {
   /** Discriminator. */
   type: "ping";
-  /** Extended wire: an integer from 0 that the answer carries too. */
+  /** Extended wire: an integer from 0; the answer carries it too. */
   request_id?: number;
 }
-/** Opens the conversation of `@push/client`; must be the first frame. */
+/** Opens the extended wire; must be the first frame of a connection. */
 export interface ConnectFrame {
   /** Discriminator. */
   type: "connect";
   /** {@linkcode PROTOCOL_VERSION}. */
   version: number;
+  /** Token; the one that the upgrade or the request carried if absent. */
   token?: string;
-  /** Name of the client: given by the application, or minted by the gateway earlier. */
+  /** Name given by the application; or, with its secret, an id that the gateway minted. */
   client_id?: string;
   /** Secret of a minted client id. */
   secret?: string;
   /** Random id of the client object, 1 to 64 characters. */
   instance: string;
-  /** Number of this attempt to connect, growing within one instance. */
+  /** Number of this attempt to connect, from 0, higher with each attempt of one instance. */
   attempt: number;
-  /** Seconds that the session may outlive its connection; the gateway's default if larger. */
+  /** Seconds that the session may outlive its connection; the gateway's default at most. */
   session_ttl?: number;
   /** The first subscriptions, so that no round trip is added. */
   subscriptions?: (Start & { channel: string })[];
 }
-/** Acknowledges by position, for several channels at once. */
+/** Acknowledges by number, for several channels at once. Has no answer. Extended wire. */
 export interface AckFrame {
   /** Discriminator. */
   type: "ack";
+  /** What is settled, by channel. */
   acks: Ack[];
 }
 /** What is settled of one channel. */
 export interface Ack {
+  /** Channel name. */
   channel: string;
-  /** Epoch that the numbers belong to; an acknowledgement of another epoch is ignored. */
+  /** Epoch that the numbers belong to; of another epoch than the log's they are ignored. */
   epoch: string;
-  /** Everything delivered in order up to this number. */
+  /** Everything sent in order up to this number; what was sent again is settled by name only. */
   upto?: number;
-  /** These, by name. */
+  /** By name: these numbers, whether sent in order or again. */
   ranges?: Ranges;
 }
-/** Refuses one message by its place. */
+/** Refuses one message by its number: it is sent again. Has no answer. Extended wire. */
 export interface NackFrame {
   /** Discriminator. */
   type: "nack";
+  /** Channel name. */
   channel: string;
+  /** Epoch that the number belongs to. */
   epoch: string;
+  /** Number of the message. */
   seq: number;
-  /** Seconds to wait before the message is sent again. Default 0. */
+  /** Seconds to wait before it is sent again, 0 to 86 400. Default 0. */
   delay?: number;
 }
-/** Says that received messages wait for their handler and must not time out. */
+/** Says that received messages wait for their handler and must not time out. Extended wire. */
 export interface RenewFrame {
   /** Discriminator. */
   type: "renew";
+  /** Numbers of the messages that wait, by channel; each frame replaces the one before. */
   renew: { channel: string; epoch: string; ranges: Ranges }[];
 }
-/** Leaves on purpose. The gateway closes the connection with 1000. */
+/** Leaves on purpose; the gateway closes the WebSocket with 1000. Extended wire. */
 export interface DisconnectFrame {
   /** Discriminator. */
   type: "disconnect";
-  /** End the session too, even a named one. */
+  /** Whether the session ends even if it is a named one. Default false. */
   forget?: boolean;
 }
-
 /** Every frame that a client may send. */
 export type ClientFrame =
   | CreateFrame
@@ -213,162 +231,199 @@ export type ClientFrame =
 
 // --- gateway to client ------------------------------------------------------------------------
 
-/** Answer to `channel.create`. `ok` is false if the channel existed. */
+/** Answer to `channel.create`. */
 export interface CreatedFrame {
   /** Discriminator. */
   type: "channel.created";
+  /** Channel name. */
   channel: string;
+  /** Whether the channel is new. */
   ok: boolean;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
-/** Answer to `channel.subscribe`. `ok` is false if this connection was subscribed already. */
+/** Answer to `channel.subscribe`: from now on messages flow. */
 export interface SubscribedFrame {
   /** Discriminator. */
   type: "channel.subscribed";
+  /** Channel name. */
   channel: string;
+  /** Whether this connection was not subscribed before. */
   ok: boolean;
-  /** Only to `@push/client`: the epoch of the log. */
+  /** Extended wire: epoch that `seq` belongs to. */
   epoch?: string;
-  /** Only to `@push/client`: the first delivery comes after this number. */
+  /** Extended wire: what is sent in order comes after this number. */
   seq?: number;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
-/** Answer to `channel.unsubscribe`. */
+/** Answer to `channel.unsubscribe`: the position is gone. */
 export interface UnsubscribedFrame {
   /** Discriminator. */
   type: "channel.unsubscribed";
+  /** Channel name. */
   channel: string;
+  /** Whether this connection was subscribed. */
   ok: boolean;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `channel.publish`: the message is stored. */
 export interface PublishedFrame {
   /** Discriminator. */
   type: "channel.published";
+  /** Channel name. */
   channel: string;
-  /** Other subscribers connected now. */
+  /** Other subscribers connected to this gateway now. */
   delivered: number;
-  /** Only to `@push/client`. */
+  /** Extended wire: event id of the message. */
   event_id?: string;
+  /** Extended wire: epoch of the channel's log. */
   epoch?: string;
+  /** Extended wire: number of the message. */
   seq?: number;
-  /** Only to `@push/client`: the id had been published before; this is the first result. */
+  /** Extended wire: the id had been published before; this is the first result. */
   duplicate?: true;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `channel.list`. */
 export interface ChannelListFrame {
   /** Discriminator. */
   type: "channel.list";
+  /** Names of all channels. */
   channels: string[];
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `presence.heartbeat`. */
 export interface HeartbeatAckFrame {
   /** Discriminator. */
   type: "presence.heartbeat_ack";
+  /** Whether presence is on. */
   ok: boolean;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** One present client. */
 export interface PresenceEntry {
+  /** Its client id. */
   client_id: string;
+  /** Its last status. */
   status: string;
-  /** Unix seconds. */
+  /** Unix seconds of its last sign of life. */
   last_seen: number;
+  /** Its last metadata. */
   metadata: { [key: string]: Json };
+  /** Names of the channels it has joined, sorted. */
   channels: string[];
 }
 /** Answer to `presence.query`; the same list under both keys. */
 export interface PresenceListFrame {
   /** Discriminator. */
   type: "presence.list";
+  /** The channel asked for; null if all were meant. */
   channel: string | null;
+  /** Who is present. */
   presence: PresenceEntry[];
+  /** Who is present. */
   clients: PresenceEntry[];
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
-/** Answer to `message_ack`. `ok` is false if the message was not outstanding. */
+/** Answer to `message_ack`. */
 export interface AckReceivedFrame {
   /** Discriminator. */
   type: "ack_received";
+  /** The event id as it came. */
   event_id: string;
+  /** Whether the message was outstanding; false is no error. */
   ok: boolean;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `message_nack`. */
 export interface NackReceivedFrame {
   /** Discriminator. */
   type: "nack_received";
+  /** The event id as it came. */
   event_id: string;
+  /** Whether the message was outstanding; false is no error. */
   ok: boolean;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `ping`. */
 export interface PongFrame {
   /** Discriminator. */
   type: "pong";
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** A message. */
 export interface MessageFrame {
   /** Discriminator. */
   type: "channel_message";
+  /** Channel name. */
   channel: string;
+  /** Payload, exactly as the publisher wrote it. */
   data: Json;
+  /** Names the message: its channel, epoch and number. Unique. */
   event_id: string;
-  /** Unix seconds. */
+  /** Unix seconds at which it was stored. */
   timestamp: number;
   /** Client id of the publisher; null if it came over HTTP or from the gateway's own program. */
   source: string | null;
+  /** Always null. */
   target: null;
-  /** Present and true on every delivery but the first. */
+  /** Present if it may have been sent to this subscription before. */
   _redelivered?: true;
-  /** Attempts that failed so far. */
+  /** Present with `_redelivered`: attempts that failed so far. */
   _retry_count?: number;
-  /** Present and true if it came back from the dead letters. */
+  /** Present if it came back from the dead letters. */
   _redriven?: true;
-  /** Only to `@push/client`: its number, the log's epoch, and the id it was published with. */
+  /** Extended wire: its number. */
   seq?: number;
+  /** Extended wire: epoch of the channel's log. */
   epoch?: string;
+  /** Extended wire: id that it was published with, if it had one. */
   id?: string;
 }
-/** A change of presence, to clients of the fixed wire. */
+/** A change of presence in a channel, to clients of the fixed wire. At most once. */
 export interface PresenceEventFrame {
   /** Discriminator. */
   type: "presence_join" | "presence_leave" | "presence_update";
+  /** Channel name. */
   channel: string;
+  /** Who, and the status after the change; `offline` for one who left. */
   data: { client_id: string; status: string };
+  /** Names the event. Cannot be acknowledged. */
   event_id: string;
+  /** Unix seconds at which it was told. */
   timestamp: number;
+  /** Client id of who it is about. */
   source: string;
 }
-/** Something went wrong; the connection stays open. */
+/** Something went wrong. The connection stays open, unless a close follows. */
 export interface ErrorFrame {
   /** Discriminator. */
   type: "error";
+  /** What, as a code of the table. */
   code: Code;
+  /** What exactly, as a sentence for people. */
   message: string;
-  /** Where one channel is meant. */
+  /** Channel name, for a gap and for a refused first subscription. */
   channel?: string;
-  /** Extended wire: the number of the request. */
+  /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
 /** Answer to `connect`. */
 export interface ConnectedFrame {
   /** Discriminator. */
   type: "connected";
+  /** {@linkcode PROTOCOL_VERSION}. */
   version: number;
+  /** Client id of the session: the one asked for, or a minted one. */
   client_id: string;
   /** Secret of a minted client id, told once, when it is minted. */
   secret?: string;
@@ -380,44 +435,54 @@ export interface ConnectedFrame {
   delivery: boolean;
   /** Seconds after which an unacknowledged message is sent again. */
   ack_timeout: number;
-  /** Base of the growing wait between redeliveries. */
+  /** Factor by which the wait grows with each redelivery. */
   retry_backoff: number;
   /** Most messages outstanding per subscription. */
   window: number;
   /** Seconds between heartbeats; 0 if presence is off. */
   heartbeat_interval: number;
-  /** Largest payload of a message, in bytes. */
+  /** Largest payload of a message, in bytes of JSON. */
   max_message_bytes: number;
   /** Answers to the first subscriptions, in their order; an error for each that was refused. */
   subscriptions: (SubscribedFrame | ErrorFrame)[];
 }
-/** Messages are gone: delivery goes on after `seq` of `epoch`. */
+/** Messages are gone: delivery goes on after `seq` of `epoch`. Extended wire. */
 export interface GapFrame {
   /** Discriminator. */
   type: "channel.gap";
+  /** Channel name. */
   channel: string;
+  /** Epoch of the channel's log now. */
   epoch: string;
+  /** Highest number that is gone. */
   seq: number;
-  /** Why: they expired or were trimmed by a limit; or the log itself is another one. */
+  /** `retention`: they expired or were trimmed by a limit; `epoch`: the log is another one. */
   reason: "retention" | "epoch";
 }
-/** Changes of presence in a channel, at most one a second, to `@push/client`. */
+/** Changes of presence in a channel, at most one frame a second. At most once. Extended wire. */
 export interface PresenceDiffFrame {
   /** Discriminator. */
   type: "presence_diff";
+  /** Channel name. */
   channel: string;
+  /** Who came. */
   joins: PresenceState[];
+  /** Who has another status or metadata. */
   updates: PresenceState[];
+  /** Who left; their status is `offline`. */
   leaves: PresenceState[];
+  /** Unix seconds at which it was told. */
   timestamp: number;
 }
 /** State of one client in a {@linkcode PresenceDiffFrame}. */
 export interface PresenceState {
+  /** Its client id. */
   client_id: string;
+  /** Its status. */
   status: string;
+  /** Its metadata; absent if it left. */
   metadata?: { [key: string]: Json };
 }
-
 /** Every frame that a gateway may send. */
 export type GatewayFrame =
   | CreatedFrame
@@ -441,38 +506,47 @@ export type GatewayFrame =
 
 /** Body of `POST /api/push/poll/register`. */
 export interface RegisterBody {
+  /** Name of the client; one is minted if absent. */
   client_id?: string;
+  /** Token; that of the `Authorization` header if absent. */
   auth_token?: string;
-  /** Only `@push/client`: the frame that it opens a WebSocket with. */
+  /** Extended wire: the frame that would open a WebSocket. It alone names the client then. */
   connect?: ConnectFrame;
 }
 /** Answer to `register`. */
 export interface RegisterAnswer {
+  /** Client id of the session. */
   client_id: string;
+  /** Secret that every other request carries. */
   poll_token: string;
-  /** Only to `@push/client`. */
+  /** Extended wire: the answer to `connect`. */
   connected?: ConnectedFrame;
 }
 /** Body of `POST /api/push/poll/messages`. */
 export interface PollBody {
+  /** Token that `register` gave. */
   poll_token: string;
-  /** Seconds to wait for a message; the gateway's `longPollTimeout` at most. */
+  /** Seconds to wait for a message; the gateway's `longPollTimeout` at most, and by default. */
   timeout?: number;
-  /** Only `@push/client`: what it has of each channel; delivery goes on from there. */
+  /** Extended wire: what the client has of each channel; delivery goes on from there. */
   positions?: (Position & { channel: string })[];
 }
 /** Answer to a poll. */
 export interface PollAnswer {
+  /** Messages and notices in order; never an answer to a request. */
   messages: GatewayFrame[];
   /** Seconds to wait before the next poll. */
   poll_interval_hint: number;
 }
-/** Body of `POST /api/push/poll/send`: frames of `@push/client`, as over a WebSocket. */
+/** Body of `POST /api/push/poll/send`. Extended wire. */
 export interface SendBody {
+  /** Token that `register` gave. */
   poll_token: string;
+  /** Frames as over a WebSocket, in order, 1024 at most. */
   frames: ClientFrame[];
 }
-/** Answer to `send`: the replies. */
+/** Answer to `send`. */
 export interface SendAnswer {
+  /** Answers to the frames that have one, in the order of the frames. */
   frames: GatewayFrame[];
 }

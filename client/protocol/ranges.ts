@@ -23,7 +23,11 @@ export class RangeSet {
   #pairs: number[];
   #size = 0;
 
-  /** @param ranges flat pairs, sorted and disjoint */
+  /**
+   * A set of these numbers.
+   *
+   * @param ranges flat pairs, sorted and disjoint
+   */
   constructor(ranges: Ranges = []) {
     this.#pairs = [];
     for (let i = 0; i < ranges.length; i += 2) this.addRange(ranges[i], ranges[i + 1]);

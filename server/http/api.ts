@@ -44,12 +44,16 @@ export async function channels(hub: Hub): Promise<Response> {
   });
 }
 
-/** `GET /api/push/presence?channel=` and `GET /api/push/poll/presence?channel=` */
+/** `GET /api/push/presence?channel=` */
 export function presence(hub: Hub, url: URL): Promise<Response> {
-  const name = url.searchParams.get("channel");
-  const channel = name === null ? null : channelField({ channel: name });
+  const channel = channelOf(url);
   const entries = hub.presence.list(channel);
   return Promise.resolve(json({ channel, presence: entries, clients: entries }));
+}
+
+/** `GET /api/push/poll/presence?channel=`: the fixed wire has one key. */
+export function pollPresence(hub: Hub, url: URL): Promise<Response> {
+  return Promise.resolve(json({ presence: hub.presence.list(channelOf(url)) }));
 }
 
 /** `GET /api/push/dead-letters?channel=&session=&seq=&limit=` */
@@ -68,6 +72,11 @@ export async function deadLetters(hub: Hub, url: URL): Promise<Response> {
 export async function redrive(hub: Hub, _url: URL, body: Body): Promise<Response> {
   const letters = await hub.redrive(queryOf(body.frame));
   return json({ redriven: letters.length, dead_letters: letters.map(describe) });
+}
+
+function channelOf(url: URL): string | null {
+  const channel = url.searchParams.get("channel");
+  return channel === null ? null : channelField({ channel });
 }
 
 function queryOf(frame: Body["frame"]): DeadLetterQuery {

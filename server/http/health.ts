@@ -7,19 +7,30 @@ export interface Vitals {
   readonly hub: Hub;
   readonly sockets: number;
   readonly pollers: number;
-  /** Whether the gateway is shutting down. */
+}
+
+/** How health is told. */
+export interface HealthTerms {
+  /** Milliseconds since the start. */
+  readonly uptime: number;
+  /** Whether the gateway is shutting down, or has. */
   readonly draining: boolean;
+  /** Whether the asker may see more than that the gateway lives. */
+  readonly detailed: boolean;
 }
 
 /** `GET /health`: 200 while the gateway takes work, 503 while it drains or its store is away. */
 export async function health(
   vitals: Vitals | undefined,
-  uptime: number,
-  detailed: boolean,
+  { uptime, draining, detailed }: HealthTerms,
 ): Promise<Response> {
-  const common = { uptime: Math.round(uptime / 1000) };
-  if (vitals === undefined) return json({ status: "ok", ...common, push: { enabled: false } });
-  const { hub, sockets, pollers, draining } = vitals;
+  const common = {
+    status: draining ? "draining" : "ok",
+    uptime: Math.round(uptime / 1000),
+  };
+  const status = draining ? 503 : 200;
+  if (vitals === undefined) return json({ ...common, push: { enabled: false } }, status);
+  const { hub, sockets, pollers } = vitals;
   try {
     const store = await hub.stats();
     const push = !detailed ? { enabled: true } : {
@@ -29,11 +40,10 @@ export async function health(
       present: hub.presence.size,
       store: { name: hub.context.store.name, ...store },
     };
-    const status = draining ? "draining" : "ok";
-    return json({ status, ...common, push }, draining ? 503 : 200);
+    return json({ ...common, push }, status);
   } catch {
     const push = { enabled: true, store: { name: hub.context.store.name, available: false } };
-    return json({ status: "degraded", ...common, push }, 503);
+    return json({ ...common, status: draining ? "draining" : "degraded", push }, 503);
   }
 }
 

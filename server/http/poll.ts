@@ -43,6 +43,8 @@ export type PollRoute = (context: PollContext, request: Request, body: Body) => 
 const MAX_POLL_TOKEN = 64;
 const MAX_FRAMES = 1024;
 const MAX_TOKEN = 16_384;
+/** Milliseconds that a poll is held even if it does not want to wait: what is there has to be read. */
+const SHORTEST_HOLD = 50;
 
 /** The routes by name, all `POST`. */
 export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
@@ -102,7 +104,8 @@ function messages(
 ): Promise<Response> {
   const { longPollTimeout } = hub.context.settings.polling;
   const asked = secondsField(frame, "timeout", 86_400);
-  const timeout = Math.min(asked === undefined ? Infinity : asked * 1000, longPollTimeout);
+  const wanted = Math.min(asked === undefined ? Infinity : asked * 1000, longPollTimeout);
+  const timeout = Math.max(wanted, SHORTEST_HOLD);
   const positions = objectsField(frame, "positions", hub.context.settings.limits.maxChannels)
     .map((each) => ({
       channel: channelField(each),
@@ -131,9 +134,14 @@ function send(
 ): Promise<Response> {
   objectsField(body.frame, "frames", MAX_FRAMES);
   const { maxNesting } = hub.context.settings.limits;
-  return pollers.request(pollToken(body.frame), async (poller) => {
+  const token = pollToken(body.frame);
+  return pollers.request(token, async (poller) => {
     const decoded = decodeBatch(memberText(body, "frames") ?? "[]", maxNesting);
-    const replies = await Promise.all(decoded.map((each) => answer(hub, poller, each)));
+    const end = decoded.findIndex(({ frame }) => frame.type === "disconnect");
+    const before = end < 0 ? decoded : decoded.slice(0, end);
+    const forget = end >= 0 && booleanField(decoded[end].frame, "forget");
+    const replies = await Promise.all(before.map((each) => answer(hub, poller, each)));
+    if (end >= 0) await pollers.unregister(token, forget);
     return json({ frames: replies.filter((reply) => reply !== undefined) });
   });
 }

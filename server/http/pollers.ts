@@ -52,7 +52,9 @@ export class Pollers {
 
   /** Pollers that may poll. */
   get size(): number {
-    return this.#entries.size;
+    let size = 0;
+    for (const { ended } of this.#entries.values()) if (ended === undefined) size++;
+    return size;
   }
 
   /** Begins a poller; returns its token. */
@@ -82,8 +84,7 @@ export class Pollers {
    * @throws {PushError} `unknown_session` if there is no such token; why it was ended, if it was
    */
   async request<T>(token: string, handle: (poller: Poller) => Promise<T> | T): Promise<T> {
-    const entry = this.#entries.get(hashSecret(token));
-    if (entry === undefined) throw new PushError("unknown_session", "The poll token is not known.");
+    const entry = this.#find(hashSecret(token));
     if (entry.ended !== undefined) {
       throw new PushError(entry.ended === "normal" ? "unknown_session" : entry.ended);
     }
@@ -97,11 +98,14 @@ export class Pollers {
     }
   }
 
-  /** Ends a poller on its client's wish. */
+  /**
+   * Ends a poller on its client's wish.
+   *
+   * @throws {PushError} `unknown_session` if there is no such token
+   */
   async unregister(token: string, forget: boolean): Promise<void> {
     const hash = hashSecret(token);
-    const entry = this.#entries.get(hash);
-    if (entry === undefined) return;
+    const entry = this.#find(hash);
     this.#entries.delete(hash);
     await this.#hub.detach(entry.session, entry.connection, forget ? "forget" : "left");
     entry.connection.close("normal");
@@ -112,6 +116,12 @@ export class Pollers {
     this.#sweeping?.();
     this.#sweeping = undefined;
     this.#entries.clear();
+  }
+
+  #find(hash: string): Entry {
+    const entry = this.#entries.get(hash);
+    if (entry === undefined) throw new PushError("unknown_session", "The poll token is not known.");
+    return entry;
   }
 
   #scheduleSweep(): Cancel {

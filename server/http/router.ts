@@ -1,7 +1,15 @@
 import { PushError } from "@push/client/protocol";
 import type { Hub } from "../hub.ts";
 import { bearerToken, type Policy } from "../policy.ts";
-import { type ApiRoute, channels, deadLetters, presence, publish, redrive } from "./api.ts";
+import {
+  type ApiRoute,
+  channels,
+  deadLetters,
+  pollPresence,
+  presence,
+  publish,
+  redrive,
+} from "./api.ts";
 import { health, metrics } from "./health.ts";
 import { POLL_ROUTES } from "./poll.ts";
 import type { Pollers } from "./pollers.ts";
@@ -14,7 +22,6 @@ export interface PushParts {
   readonly policy: Policy;
   readonly sockets: Sockets;
   readonly pollers: Pollers;
-  readonly draining: boolean;
 }
 
 /** What requests are answered from. */
@@ -23,6 +30,8 @@ export interface RouterParts {
   readonly path: string;
   /** Milliseconds since the start. */
   readonly uptime: number;
+  /** Whether the gateway is shutting down, or has. */
+  readonly draining: boolean;
   /** Absent while push is off: then only `/health` answers. */
   readonly push: PushParts | undefined;
 }
@@ -31,7 +40,7 @@ const API: { readonly [path: string]: { readonly method: string; readonly handle
   "/api/push/publish": { method: "POST", handle: publish },
   "/api/push/channels": { method: "GET", handle: channels },
   "/api/push/presence": { method: "GET", handle: presence },
-  "/api/push/poll/presence": { method: "GET", handle: presence },
+  "/api/push/poll/presence": { method: "GET", handle: pollPresence },
   "/api/push/dead-letters": { method: "GET", handle: deadLetters },
   "/api/push/dead-letters/redrive": { method: "POST", handle: redrive },
 };
@@ -53,23 +62,33 @@ export async function answer(parts: RouterParts, request: Request): Promise<Resp
 }
 
 function route(
-  { path, uptime, push }: RouterParts,
+  { path, uptime, draining, push }: RouterParts,
   request: Request,
 ): Promise<Response> | Response {
-  const url = new URL(request.url);
+  // The address is made from the header Host, which may hold anything.
+  const url = URL.parse(request.url);
+  if (url === null) return fail("bad_request", "The address and the header Host make no URL.");
   const { pathname } = url;
+  if (pathname === "/health" || pathname === "/metrics") {
+    const { method } = request;
+    if (method !== "GET" && method !== "HEAD") {
+      return fail("method_not_allowed", undefined, { allow: "GET, HEAD" });
+    }
+  }
   if (pathname === "/health") {
     const vitals = push && vitalsOf(push);
-    return health(vitals, uptime, push !== undefined && mayLook(push.policy, request));
+    const detailed = push !== undefined && mayLook(push.policy, request);
+    return health(vitals, { uptime, draining, detailed });
   }
+  if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
-  if (pathname === path) {
-    if (push.draining) return fail("going_away");
-    return push.sockets.upgrade(request, url);
-  }
   if (pathname === "/metrics") {
     push.policy.identify(bearerToken(request.headers.get("authorization")));
     return metrics(vitalsOf(push));
+  }
+  if (pathname === path) return push.sockets.upgrade(request, url);
+  if (pathname.startsWith(POLL) && !push.hub.context.settings.polling.enabled) {
+    return fail("not_found", "Polling is switched off: set push.polling.enabled.");
   }
   const api = Object.hasOwn(API, pathname) ? API[pathname] : undefined;
   if (api !== undefined) return answerApi(push, api, request, url);
@@ -90,11 +109,8 @@ async function answerApi(
 
 async function answerPoll(push: PushParts, name: string, request: Request): Promise<Response> {
   const handle = Object.hasOwn(POLL_ROUTES, name) ? POLL_ROUTES[name] : undefined;
-  if (handle === undefined || !push.hub.context.settings.polling.enabled) {
-    return fail("not_found", "Polling is switched off, or there is no such route.");
-  }
+  if (handle === undefined) return fail("not_found", "There is no such route for polling.");
   if (request.method !== "POST") return fail("method_not_allowed", undefined, { allow: "POST" });
-  if (push.draining) return fail("going_away");
   return await handle(push, request, await read(push, request));
 }
 
@@ -103,8 +119,8 @@ function read({ hub }: PushParts, request: Request): Promise<Body> {
   return readBody(request, maxFrameBytes, maxNesting);
 }
 
-function vitalsOf({ hub, sockets, pollers, draining }: PushParts) {
-  return { hub, sockets: sockets.size, pollers: pollers.size, draining };
+function vitalsOf({ hub, sockets, pollers }: PushParts) {
+  return { hub, sockets: sockets.size, pollers: pollers.size };
 }
 
 /** Whether a request may see more than that the gateway lives. */

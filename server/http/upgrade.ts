@@ -43,7 +43,10 @@ export class Sockets {
       );
     }
     const { limits } = this.#hub.context.settings;
-    if (this.#open.size >= limits.maxConnections) throw new PushError("too_many_connections");
+    // One whose peer does not answer the close still holds a descriptor and a buffer.
+    if (this.#open.size + this.#closing.size >= limits.maxConnections) {
+      throw new PushError("too_many_connections");
+    }
     const { socket, response } = Deno.upgradeWebSocket(request, {
       idleTimeout: Math.ceil(limits.idleTimeout / 1000),
     });
@@ -139,7 +142,8 @@ function refuseUpgrade(request: Request): Response | undefined {
   if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
     return fail("bad_request", "The header Sec-WebSocket-Key must be 16 bytes in base64.");
   }
-  if (!/\bupgrade\b/i.test(headers.get("connection") ?? "")) {
+  const options = (headers.get("connection") ?? "").toLowerCase().split(",");
+  if (!options.some((option) => option.trim() === "upgrade")) {
     return fail("bad_request", "The header Connection must say 'Upgrade'.");
   }
 }

@@ -82,7 +82,11 @@ export class MemoryStore implements Store {
   readonly #random: RandomBytes;
   #shared: MemoryData | undefined;
 
-  /** @param options what to keep, and whose data */
+  /**
+   * Makes a handle on the data of the options, or on fresh data.
+   *
+   * @param options what to keep, and whose data
+   */
   constructor(options: MemoryStoreOptions) {
     this.#retention = options.retention;
     this.#limits = options.limits;
@@ -156,7 +160,13 @@ export class MemoryStore implements Store {
     now: number,
   ): Promise<(Cursor | undefined)[]> {
     const positions = this.#data.sessions.find(key, now)?.positions;
-    return channels.map((channel) => positions?.get(channel)?.load());
+    return channels.map((channel) => {
+      const position = positions?.get(channel);
+      const cursor = position?.load();
+      // A redriven message that was late already is no longer needed in the log.
+      position?.log.place(position);
+      return cursor;
+    });
   }
 
   /** Stores positions (see {@linkcode Store.commit}). */

@@ -113,9 +113,11 @@ export interface Cursor {
 
 /** A message that a subscription gave up. */
 export interface DeadLetter {
-  /** Session and channel of the subscription. */
+  /** Session of the subscription… */
   readonly session: string;
+  /** …and its channel. */
   readonly channel: string;
+  /** Epoch that the message's number belongs to. */
   readonly epoch: string;
   /** The message. */
   readonly message: StoredMessage;
@@ -129,7 +131,9 @@ export interface DeadLetter {
 
 /** Which dead letters. */
 export interface DeadLetterQuery {
+  /** Only of this channel. */
   readonly channel?: string;
+  /** Only of this session. */
   readonly session?: string;
   /** One letter of one subscription. */
   readonly seq?: number;
@@ -139,7 +143,9 @@ export interface DeadLetterQuery {
 
 /** A change to one subscription's position, and what it settled by giving up. */
 export interface Commit {
+  /** Channel of the subscription. */
   readonly channel: string;
+  /** Where it stands now. */
   readonly cursor: Cursor;
   /** Given up with this very change; both are stored, or neither is. */
   readonly deadLetters?: readonly DeadLetter[];
@@ -149,8 +155,9 @@ export interface Commit {
 export interface Claim {
   /** Key of the session. */
   readonly key: string;
-  /** Client object that asks, and which of its attempts this is. */
+  /** Client object that asks… */
   readonly instance: string;
+  /** …and which of its attempts this is. */
   readonly attempt: number;
   /** Milliseconds that the session outlives its connection. */
   readonly ttl: number;
@@ -178,7 +185,9 @@ export type Claimed =
 
 /** Limits of dead letters and sessions. Times in milliseconds. */
 export interface StoreLimits {
+  /** Most sessions; the detached one that is longest away goes first. */
   readonly maxSessions: number;
+  /** No dead letter is kept longer. */
   readonly deadLetterTtl: number;
   /** Most dead letters of one subscription; the oldest go first. */
   readonly maxDeadLetters: number;
@@ -186,10 +195,15 @@ export interface StoreLimits {
 
 /** What a store has and has lost on purpose, since it was opened. */
 export interface StoreStats {
+  /** Channels, remembered ones too. */
   readonly channels: number;
+  /** Messages in their logs… */
   readonly messages: number;
+  /** …and the bytes of these. */
   readonly bytes: number;
+  /** Sessions, attached and detached. */
   readonly sessions: number;
+  /** Dead letters. */
   readonly deadLetters: number;
   /**
    * Messages dropped by a size limit while somebody had not settled them, or nobody was asked; and
@@ -204,9 +218,11 @@ export interface StoreStats {
 
 /** A channel as listed. */
 export interface ChannelRecord extends LogState {
+  /** Its name. */
   readonly name: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
+  /** What the first `create` said of it. */
   readonly metadata: { readonly [key: string]: Json };
 }
 

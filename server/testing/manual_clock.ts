@@ -32,8 +32,12 @@ export class ManualClock implements Clock {
   /** Milliseconds that have passed; the machine's clock jumps, this does not. */
   #passed = 0;
 
-  /** @param start what `now()` says at first, Unix milliseconds. Default the year 2025. */
-  constructor(start = Date.UTC(2025, 0, 1)) {
+  /**
+   * Makes a clock that stands still.
+   *
+   * @param start what `now()` says at first, Unix milliseconds. Default the year 2025.
+   */
+  constructor(start: number = Date.UTC(2025, 0, 1)) {
     this.#wall = start;
   }
 
@@ -99,7 +103,7 @@ export class ManualClock implements Clock {
    * @param limit milliseconds after which to give up
    * @throws {Error} if tasks still wait then
    */
-  async runAll(limit = 86_400_000): Promise<void> {
+  async runAll(limit: number = 86_400_000): Promise<void> {
     const end = this.#passed + limit;
     await settled();
     while (this.untilNext !== undefined && this.#passed + this.untilNext <= end) {

@@ -61,7 +61,11 @@ export class MemoryConnection implements Connection {
   #beyondCapacity = 0;
   #afterClose = 0;
 
-  /** @param options capacity and name */
+  /**
+   * Makes an open connection.
+   *
+   * @param options capacity and name
+   */
   constructor({ capacity = Infinity, transport = "memory" }: MemoryConnectionOptions = {}) {
     this.capacity = capacity;
     this.transport = transport;
@@ -163,6 +167,8 @@ export class MemoryPair {
   readonly #hear: (text: string) => void;
 
   /**
+   * Makes both ends.
+   *
    * @param hear takes what the client says: the text of one WebSocket frame
    * @param options capacity and name of the connection
    */

@@ -31,6 +31,9 @@
  *
  * @module
  */
+export type { Cancel, Clock, RandomBytes } from "../clock.ts";
+export * from "../stores/store.ts";
+export type { Connection } from "../transports/connection.ts";
 export * from "./manual_clock.ts";
 export * from "./memory_pair.ts";
 export * from "./seeded_random.ts";

@@ -1,4 +1,4 @@
-import type { RandomBytes } from "../clock.ts";
+import { type RandomBytes, systemRandom } from "../clock.ts";
 import type { Retention, Store, StoreLimits } from "../stores/store.ts";
 import { letterCases } from "./store_cases_letters.ts";
 import { lifeCases } from "./store_cases_life.ts";
@@ -100,7 +100,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       const handles = await open({
         retention: { ...RETENTION, ...storeCase.retention },
         limits: { ...LIMITS, ...storeCase.limits },
-        random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+        random: systemRandom,
       });
       const { a, b } = handles;
       try {

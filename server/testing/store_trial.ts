@@ -50,7 +50,11 @@ export class StoreTrial {
   #now: number;
   #instances = 0;
 
-  /** @param options when the case begins, and how time passes */
+  /**
+   * Begins a case.
+   *
+   * @param options when it begins, and how time passes
+   */
   constructor(a: Store, b: Store, { start, spare, advance }: StoreTrialOptions) {
     this.a = a;
     this.b = b;
@@ -71,34 +75,39 @@ export class StoreTrial {
   }
 
   /** Appends drafts through the first handle, or another. */
-  append(channel: string, drafts: readonly Draft[], store = this.a): Promise<AppendResult> {
+  append(channel: string, drafts: readonly Draft[], store: Store = this.a): Promise<AppendResult> {
     return store.append(channel, drafts, this.#now);
   }
 
   /** Appends so many small messages, of about `bytes` each if given. */
-  publish(channel: string, count: number, bytes = 0): Promise<AppendResult> {
+  publish(channel: string, count: number, bytes: number = 0): Promise<AppendResult> {
     const payload = JSON.stringify("x".repeat(bytes));
     return this.append(channel, Array.from({ length: count }, () => draft({ payload })));
   }
 
   /** Reads through the second handle, or another. */
-  read(channel: string, after = 0, limit = 10_000, store = this.b): Promise<Page> {
+  read(
+    channel: string,
+    after: number = 0,
+    limit: number = 10_000,
+    store: Store = this.b,
+  ): Promise<Page> {
     return store.read(channel, after, limit, this.#now);
   }
 
   /** Numbers that can be read. */
-  async seqs(channel: string, after = 0, limit = 10_000): Promise<number[]> {
+  async seqs(channel: string, after: number = 0, limit: number = 10_000): Promise<number[]> {
     return (await this.read(channel, after, limit)).messages.map(({ seq }) => seq);
   }
 
   /** Claims a session for another client object each time. */
-  claim(key: string, terms: Partial<Claim> = {}, store = this.a): Promise<Claimed> {
+  claim(key: string, terms: Partial<Claim> = {}, store: Store = this.a): Promise<Claimed> {
     const instance = `instance ${++this.#instances}`;
     return store.claim({ key, instance, attempt: 1, ttl: 60_000, ...terms }, this.#now);
   }
 
   /** Claims a session, which must succeed; resolves to the generation. */
-  async attach(key: string, terms: Partial<Claim> = {}, store = this.a): Promise<number> {
+  async attach(key: string, terms: Partial<Claim> = {}, store: Store = this.a): Promise<number> {
     const claimed = await this.claim(key, terms, store);
     assert(claimed.ok, `The claim of '${key}' was refused: ${JSON.stringify(claimed)}`);
     return claimed.generation;

@@ -102,6 +102,8 @@ export class WebSocketConnection implements Connection, Flushed {
   close(code: Code | "normal", detail?: string): void {
     if (this.#closed) return;
     this.flush();
+    // The flush may have shown that the client is a slow consumer, and closed it as one.
+    if (this.#closed) return;
     this.#gone();
     const { metrics } = this.#terms;
     metrics.count(metrics.closed, code);

@@ -106,7 +106,7 @@ export async function play({ gateway: options, steps }: Conversation): Promise<v
       await run(step);
     } catch (error) {
       const { message } = error as Error;
-      throw new Error(`Step ${index + 1}, ${JSON.stringify(step)}: ${message}`, { cause: error });
+      throw new Error(`Step ${index + 1}, ${JSON.stringify(step)}: ${message}`);
     }
   }
   for (const [name, client] of sockets) {

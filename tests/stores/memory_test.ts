@@ -64,6 +64,16 @@ Deno.test("MemoryStore keeps only the history of a million messages", async () =
   assert(data.tally.held < 70_000);
 });
 
+Deno.test("MemoryStore's memory does not grow with what has passed through it", async () => {
+  const { t } = fresh();
+  await t.publish("c", 2000);
+  const before = Deno.memoryUsage().heapUsed;
+  const drafts = numbers(1, 1000).map(() => draft());
+  for (let i = 0; i < 10_000; i++) await t.append("c", drafts);
+  // Even 8 bytes for each of ten million would be 80 MB.
+  assert(Deno.memoryUsage().heapUsed - before < 60e6);
+});
+
 Deno.test("MemoryStore keeps only the history of a million messages that are settled in time", async () => {
   const { t } = fresh();
   const generations = new Map<string, number>();
@@ -156,6 +166,39 @@ Deno.test("MemoryStore lets a quiet channel's message go before the newest of a 
   assertEquals(await t.seqs("busy"), [3]);
 });
 
+Deno.test("MemoryStore lets older channels lose before the message that it just stored", async () => {
+  const { t } = fresh({ maxStoreBytes: 8000 });
+  await t.publish("c", 1, 100);
+  await t.publish("d", 1, 3000);
+  // All of one millisecond.
+  assertEquals((await t.publish("c", 1, 3000)).head, 2);
+  assertEquals(await t.seqs("c"), [2]);
+  assertEquals(await t.seqs("d"), []);
+});
+
+Deno.test("MemoryStore refuses a message that fits, but not together with its channel", async () => {
+  const { t } = fresh({ maxStoreBytes: 2000 });
+  await assertCode("store_full", () => t.publish("c", 1, 1500));
+  assertEquals((await t.publish("c", 1, 500)).head, 1);
+  assertEquals(await t.seqs("c"), [1]);
+});
+
+Deno.test("MemoryStore forgets the publish ids of a channel with it", async () => {
+  const { t, data } = fresh({ maxStoreBytes: 10_000, historySize: 0 });
+  await t.append("c", numbers(1, 5).map((n) => draft({ id: `${n}` })));
+  for (let i = 0; i < 10; i++) await t.a.create(`flood:${i}`, {}, t.now);
+  assertEquals(data.tally.publishIds, 0);
+});
+
+Deno.test("MemoryStore counts no session as forgotten whose time was over", async () => {
+  const { t } = fresh({}, { maxSessions: 1 });
+  await t.a.release("s", await t.attach("s", { ttl: 1000 }), t.now);
+  await t.pass(1000);
+  await t.attach("u");
+  const { sessions, sessionsForgotten } = await t.a.stats(t.now);
+  assertEquals([sessions, sessionsForgotten], [1, 0]);
+});
+
 Deno.test("MemoryStore counts as evicted only what somebody had not settled", async () => {
   const { t } = fresh({ maxChannelBytes: 8192 });
   await t.publish("free", 40, 1000);
@@ -176,9 +219,9 @@ Deno.test("MemoryStore counts dead letters against maxStoreBytes, and lets the o
   for (let seq = 1; seq <= 100; seq++) {
     await t.publish("c", 1, 2000);
     await t.stand("s", generation, "c", seq, {}, [await t.letter("s", "c", seq)]);
+    assert(data.tally.held <= 40_000);
     await t.a.sweep(t.now);
     await t.pass(1);
-    assert(data.tally.held <= 40_000);
   }
   const left = (await t.letters()).map(({ message }) => message.seq);
   assertEquals(left, numbers(101 - left.length, 100));

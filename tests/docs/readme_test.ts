@@ -1,0 +1,48 @@
+import { assert, assertEquals } from "@std/assert";
+import { withOptionsTable } from "../../dev/option_docs.ts";
+import { Gateway } from "../../mod.ts";
+import { codeBlocks, runBlock } from "./blocks.ts";
+
+const README = await Deno.readTextFile("README.md");
+const programs = codeBlocks(README, "ts");
+
+/** What a program says of itself that it prints: `console.log(…); // this`. */
+function announced(code: string): string[] {
+  return [...code.matchAll(/console\.log\(.*\); \/\/ ([^\n:]*)/g)].map(([, text]) => text.trim());
+}
+
+assert(programs.length >= 4, "README.md has lost its examples");
+
+for (const [index, code] of programs.entries()) {
+  Deno.test(`example ${index + 1} of README.md runs and prints what it says`, async () => {
+    await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+    await gateway.start();
+    const { success, stdout, stderr } = await runBlock(code, gateway.address.port);
+    assert(success, stderr);
+    for (const line of announced(code)) assert(stdout.includes(line), `${line} not in ${stdout}`);
+  });
+}
+
+Deno.test("the curl line of README.md publishes", async () => {
+  await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+  await gateway.start();
+  const [, path, body] = /curl -X POST localhost:8765(\S+) -d '(.*)'/.exec(README)!;
+  const response = await fetch(`http://127.0.0.1:${gateway.address.port}${path}`, {
+    method: "POST",
+    body,
+  });
+  assertEquals(response.status, 200);
+  assertEquals((await response.json()).seq, 1);
+});
+
+Deno.test("README.md names the two commands, and deno.json has them", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
+  for (const task of ["start", "test"]) {
+    assert(README.includes(`deno task ${task}`));
+    assert(task in tasks);
+  }
+});
+
+Deno.test("README.md shows every option as the table of options has it", () => {
+  assertEquals(withOptionsTable(README), README);
+});
