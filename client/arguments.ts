@@ -56,7 +56,7 @@ export interface SubscribeOptions {
   readonly concurrency?: number;
   /** Start after this place: the `eventId` of a message, or its epoch and number. */
   readonly since?: string | { readonly epoch: string; readonly seq: number };
-  /** Start with so many of the kept messages, from 1. */
+  /** Start with so many of the kept messages, 0 to 1 000 000. */
   readonly last?: number;
   /** Start with the oldest kept message. */
   readonly all?: boolean;
@@ -166,7 +166,7 @@ function startOf({ since, last, all }: Partial<SubscribeOptions>): Start {
     start.since = { epoch, seq };
   }
   if (last !== undefined) {
-    start.last = numberOf(act, "last", last, { min: 1, integer: true }, undefined);
+    start.last = numberOf(act, "last", last, { max: 1_000_000, integer: true }, undefined);
   }
   if (booleanOf(act, "all", all, false)) start.all = true;
   if (Object.keys(start).length > 1) {

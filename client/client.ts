@@ -166,6 +166,7 @@ export class PushClient implements AsyncDisposable {
       join: (member) => channels.join(channel, member, start),
       leave: (member) => channels.leave(channel, member),
       attach: handler && ((inbox) => attachHandler(inbox, handler, handling)),
+      closed: () => this.state === "closed",
       ended: () => signal?.removeEventListener("abort", stop),
     });
     try {
@@ -256,7 +257,7 @@ export class PushClient implements AsyncDisposable {
   /**
    * Says how the client is: it stays so, across reconnects, until said otherwise.
    *
-   * @param status `online`, `idle`, or any word of the application
+   * @param status `online`, `idle`, or any word of the application, 1 to 64 characters
    * @param metadata what others may know of it, up to 1 KiB as JSON
    */
   async setStatus(
@@ -266,7 +267,9 @@ export class PushClient implements AsyncDisposable {
   ): Promise<void> {
     const act = "set the status";
     if (typeof status !== "string") refuseType(act, "status", "a string", status);
-    if (status === "") refuseRange(act, "status", "a string that is not empty", status);
+    if (status === "" || status.length > 64) {
+      refuseRange(act, "status", "1 to 64 characters", status);
+    }
     const said = { status, metadata: metadataOf(act, metadata) };
     const signal = readWait(act, options);
     const { heartbeat, requests } = this.#open();

@@ -13,7 +13,7 @@ import {
 import { type Link, type LinkEvents, unreachable } from "./links/link.ts";
 import type { ClientSettings } from "./options.ts";
 import type { Code } from "./protocol/codes.ts";
-import type { ConnectedFrame } from "./protocol/frames.ts";
+import type { ConnectedFrame, ConnectFrame } from "./protocol/frames.ts";
 
 /** What a {@linkcode Connector} works for. */
 export interface ConnectorHost extends Pick<LinkEvents, "hello" | "positions" | "garbage"> {
@@ -33,6 +33,13 @@ export interface ConnectorHost extends Pick<LinkEvents, "hello" | "positions" | 
   mend(code: Code): boolean;
   /** The state has changed. */
   changed(state: State, previous: State): void;
+}
+
+/** What happens in an attempt. */
+interface AttemptSteps {
+  hello(): ConnectFrame;
+  accepted(): void;
+  failed(ending: Ending): void;
 }
 
 /** Milliseconds after which a connection counts as steady. */
@@ -96,7 +103,7 @@ export class Connector {
     switch (effect.type) {
       case "open":
         this.#clear();
-        return void this.#open(effect.transport);
+        return this.#open(effect.transport);
       case "wait":
         this.#clear();
         return this.#after(backoffDelay(effect.tries, reconnectDelay, random), { type: "elapsed" });
@@ -106,7 +113,7 @@ export class Connector {
         return this.#after(least + backoffDelay(effect.tries, half, random), { type: "probe" });
       }
       case "open_probe":
-        return void this.#probe();
+        return this.#probe();
       case "check":
         return this.#host.check();
       case "leave": {
@@ -123,9 +130,8 @@ export class Connector {
     }
   }
 
-  async #open(transport: number): Promise<void> {
-    if (!await this.#prepare((ending) => this.input({ type: "failed", ending }))) return;
-    this.#attempt = this.#try(transport, {
+  #open(transport: number): void {
+    this.#try(transport, {
       hello: () => this.#host.hello(),
       accepted: () => this.input({ type: "connected" }),
       failed: (ending) => this.input({ type: "failed", ending }),
@@ -133,11 +139,9 @@ export class Connector {
   }
 
   /** Sees whether the best transport works, and takes the session over with it if it does. */
-  async #probe(): Promise<void> {
-    const failed = (): void => this.input({ type: "probe_failed" });
-    if (!await this.#prepare(failed)) return;
+  #probe(): void {
     let taken = false;
-    this.#attempt = this.#try(0, {
+    this.#try(0, {
       hello: () => {
         // From here on only the new link speaks: it states what came over the old one, and the
         // gateway will close that as replaced.
@@ -149,32 +153,24 @@ export class Connector {
       accepted: () => this.input({ type: "upgraded" }),
       failed: (ending) => {
         if (taken) this.input({ type: "lost", ending });
-        else failed();
+        else this.input({ type: "probe_failed" });
       },
     });
   }
 
-  /** Gets a token. @returns whether it is still wanted */
-  async #prepare(failed: (ending: Ending) => void): Promise<boolean> {
+  /** Makes an attempt once a token is there, unless it is not wanted any more by then. */
+  #try(transport: number, steps: AttemptSteps): void {
     const era = this.#era;
-    try {
-      await this.#host.prepare();
-      return era === this.#era;
-    } catch (error) {
+    this.#host.prepare().then(() => {
+      if (era === this.#era) this.#attempt = this.#start(transport, steps);
+    }, (error) => {
       // No transport can help.
-      if (era === this.#era) failed({ code: "unavailable", reason: `${error}`, final: false });
-      return false;
-    }
+      const ending: Ending = { code: "unavailable", reason: `${error}`, final: false };
+      if (era === this.#era) steps.failed(ending);
+    });
   }
 
-  #try(
-    transport: number,
-    { hello, accepted, failed }: {
-      hello: LinkEvents["hello"];
-      accepted: () => void;
-      failed: (ending: Ending) => void;
-    },
-  ): Attempt {
+  #start(transport: number, { hello, accepted, failed }: AttemptSteps): Attempt {
     const host = this.#host;
     const attempt: Attempt = new Attempt(this.#transport(transport), this.#settings, {
       hello,

@@ -1,4 +1,12 @@
-import { booleanOf, functionOf, membersOf, numberOf, refuseRange, refuseType } from "./check.ts";
+import {
+  booleanOf,
+  functionOf,
+  isRecord,
+  membersOf,
+  numberOf,
+  refuseRange,
+  refuseType,
+} from "./check.ts";
 import type { BackoffRange } from "./backoff.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { browserEnvironment, type Environment } from "./environment.ts";
@@ -134,9 +142,10 @@ export function checkOptions(url: string | URL, options?: ClientOptions): Client
     sessionTtl: numberOf(ACT, "sessionTtl", o.sessionTtl, {}, undefined),
     WebSocket,
     fetch: functionOf(ACT, "fetch", o.fetch) ?? ((input, init) => fetch(input, init)),
-    clock: o.clock ?? systemClock,
+    clock: membersWith("clock", o.clock, ["now", "schedule"]) ?? systemClock,
     random: functionOf(ACT, "random", o.random) ?? systemRandom,
-    environment: o.environment ?? browserEnvironment(),
+    environment: membersWith("environment", o.environment, ["onWake", "onHide"]) ??
+      browserEnvironment(),
   };
 }
 
@@ -196,6 +205,17 @@ function checkTransports(o: Partial<ClientOptions>, sockets: boolean): readonly 
     refuseType(ACT, "WebSocket", "given where there is no global one", void 0);
   }
   return usable;
+}
+
+/** An object with these methods, if there is a value at all. */
+function membersWith<T extends object>(
+  name: string,
+  value: T | undefined,
+  methods: readonly (keyof T & string)[],
+): T | undefined {
+  if (value === undefined) return undefined;
+  const fits = isRecord(value) && methods.every((method) => typeof value[method] === "function");
+  return fits ? value : refuseType(ACT, name, `an object with ${methods.join(" and ")}`, value);
 }
 
 function globalWebSocket(): WebSocketConstructor | undefined {

@@ -18,6 +18,8 @@ export interface SubscriptionParts {
   leave(member: Member): Promise<void>;
   /** Attaches the handler, if there is one. */
   readonly attach: ((inbox: Inbox) => Consumer) | undefined;
+  /** Whether the client is closed, so that nothing can come. */
+  closed(): boolean;
   /** Told when it has ended. */
   ended(): void;
 }
@@ -38,7 +40,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
   readonly #inbox: Inbox;
   readonly #consumer: Consumer | undefined;
   readonly #leave: () => Promise<void>;
-  readonly #ended: () => void;
+  readonly #parts: SubscriptionParts;
   readonly #iterators: Set<MessageIterator<T>> = new Set();
   #state: "active" | "ended" = "active";
   #error: unknown;
@@ -51,7 +53,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
       end: (error) => this.#end(error),
       pause: (error) => this.#endIterators(error),
     };
-    this.#ended = () => parts.ended();
+    this.#parts = parts;
     this.#leave = () => parts.leave(member);
     this.#inbox = parts.join(member);
     this.#consumer = parts.attach?.(this.#inbox);
@@ -80,7 +82,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
     const ended = (iterator: MessageIterator<T>): boolean => this.#iterators.delete(iterator);
     const iterator = new MessageIterator<T>(this.#inbox, this.#mode, ended);
     this.#iterators.add(iterator);
-    if (!this.active) iterator.end(this.#error);
+    if (!this.active || this.#parts.closed()) iterator.end(this.#error);
     return iterator;
   }
 
@@ -108,7 +110,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
     this.#error = error;
     this.#consumer?.detach();
     this.#endIterators(error);
-    this.#ended();
+    this.#parts.ended();
   }
 
   #endIterators(error?: unknown): void {

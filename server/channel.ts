@@ -102,6 +102,7 @@ export class Channel implements Pumped {
   /** Whether nothing would be lost if this object were dropped. */
   isIdle(now: number, grace: number): boolean {
     return this.#live.size === 0 && this.#waiting.length === 0 && !this.#committing &&
+      this.#opening === undefined &&
       now - this.#usedAt > grace;
   }
 

@@ -239,20 +239,22 @@ export class DeliveryCursor {
     this.sentTo(received);
   }
 
-  /** Moves to a place in the log from which delivery goes on, after a gap. Redriven messages stay. */
+  /**
+   * Moves to a place in the log from which delivery goes on, after a gap. What is settled or late
+   * behind it stays so; in another epoch nothing is.
+   */
   jump(epoch: string, floor: number): void {
     if (epoch === this.#epoch) {
       this.#resent = Math.max(this.#resent, floor);
-    } else {
-      this.#epoch = epoch;
-      this.#resent = floor;
-      this.#own = 0;
-      for (const [seq, late] of this.late()) {
-        if (late.redriven === undefined) this.removeLate(seq);
-      }
+      this.#raiseFloor(floor);
+      this.#sent = this.#floor;
+      return;
     }
-    this.#floor = this.#sent = floor;
-    this.#settled = undefined;
+    this.#epoch = epoch;
+    this.#floor = this.#sent = this.#resent = floor;
+    this.#own = 0;
+    this.#settled = this.#late = undefined;
+    this.#lateInFlight = 0;
   }
 
   /** The position to store. */

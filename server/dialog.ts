@@ -42,6 +42,8 @@ export class Dialog {
   readonly #connection: Connection;
   readonly #terms: DialogTerms;
   #state: State = "new";
+  /** A `connect` frame was refused: what was sent behind it belongs to no other wire. */
+  #mustConnect = false;
   #session: Session | undefined;
   /** Frames that came before the session was there. */
   #waiting: string[] = [];
@@ -56,7 +58,10 @@ export class Dialog {
     this.#terms = terms;
     if (terms.identity === undefined) {
       this.#cancelTimeout = hub.context.clock.schedule(HANDSHAKE_TIMEOUT, () => {
-        this.#end("token_required", `No token came within ${HANDSHAKE_TIMEOUT / 1000} seconds.`);
+        this.#end(
+          "handshake_timeout",
+          `No token came within ${HANDSHAKE_TIMEOUT / 1000} seconds.`,
+        );
       });
     }
   }
@@ -112,10 +117,15 @@ export class Dialog {
       if (this.#terms.identity === undefined) this.#end("token_required");
       return;
     }
+    const connects = decoded.frame.type === "connect";
+    if (this.#mustConnect && !connects) {
+      this.#reply(
+        errorFrame(new PushError("bad_request", "The 'connect' frame was refused: send it again.")),
+      );
+      return;
+    }
     this.#state = "opening";
-    const opened = decoded.frame.type === "connect"
-      ? this.#openExtended(decoded)
-      : this.#openFixed(text);
+    const opened = connects ? this.#openExtended(decoded) : this.#openFixed(text);
     opened.catch((error) => {
       const frame = errorFrame(error);
       this.#reply(frame);
@@ -131,6 +141,7 @@ export class Dialog {
       if (error instanceof PushError && CODES[error.code].close !== undefined) throw error;
       // A mistake in the frame: the client may correct it over the same connection.
       this.#reply(errorFrame(error));
+      this.#mustConnect = true;
       this.#state = "new";
       this.#drainWaiting();
       return;
@@ -190,7 +201,11 @@ export class Dialog {
       const batch = session.wire === "extended"
         ? decodeBatch(text, maxNesting)
         : [decodeFrame(text, maxNesting)];
-      for (const decoded of batch) this.#handle(session, decoded);
+      for (const decoded of batch) {
+        // Nothing counts behind a disconnect.
+        if (this.#isEnded) return;
+        this.#handle(session, decoded);
+      }
     } catch (error) {
       this.#reply(errorFrame(error));
     }
@@ -230,7 +245,8 @@ export class Dialog {
       const { metrics } = this.#hub.context;
       metrics.count(metrics.errors, frame.code);
     }
-    this.#connection.send(JSON.stringify(frame), 0);
+    // An answer may come when its connection has gone.
+    if (this.#state !== "ended") this.#connection.send(JSON.stringify(frame), 0);
   }
 
   #end(code: Code, detail?: string): void {

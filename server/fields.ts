@@ -21,7 +21,11 @@ import {
 
 /** Refuses a field: what was expected, and what was found. */
 export function refuse(field: string, expected: string, found: unknown): never {
-  const shown = found === undefined ? "nothing" : excerpt(JSON.stringify(found) ?? "nothing");
+  const shown = found === undefined
+    ? "nothing"
+    : typeof found === "string"
+    ? excerpt(found)
+    : short(JSON.stringify(found) ?? "nothing");
   throw new PushError("bad_request", `Field '${field}' must be ${expected}: found ${shown}.`);
 }
 
@@ -172,4 +176,10 @@ export function byteLength(text: string): number {
 /** Whether a JSON value is an object. */
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Beginning of JSON text, safe to show. */
+function short(json: string): string {
+  const text = json.length > 40 ? `${json.slice(0, 40)}...` : json;
+  return text.replace(/[^\x20-\x7e]/g, "?");
 }

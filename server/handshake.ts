@@ -113,7 +113,11 @@ export async function open(
   }, connection);
   const first = await Promise.all(
     opening.subscriptions.map((each) => subscribe(session, each, connection)),
-  );
+  ).catch(async (error) => {
+    // Nobody else knows of this session.
+    await hub.detach(session, connection, "lost");
+    throw error;
+  });
   const { delivery, presence, limits } = settings;
   return {
     session,

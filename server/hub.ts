@@ -190,15 +190,19 @@ export class Hub implements SessionHost {
   /** Puts dead letters back into their subscriptions. */
   async redrive(query: DeadLetterQuery): Promise<DeadLetter[]> {
     const letters = await this.context.store.redrive(query, this.context.clock.now());
-    const holders = new Set<Session>();
-    for (const { session, channel, epoch, message } of letters) {
-      const holder = this.#sessions.get(session);
-      if (holder === undefined) continue;
-      holder.redrive(channel, epoch, message);
-      holders.add(holder);
+    // A session that is attached here holds its positions in memory.
+    const touched = new Map<string, { session: string; channel: string; seqs: Set<number> }>();
+    for (const { session, channel, message } of letters) {
+      const key = `${session} ${channel}`;
+      const known = touched.get(key);
+      if (known !== undefined) known.seqs.add(message.seq);
+      else touched.set(key, { session, channel, seqs: new Set([message.seq]) });
     }
-    // Stored at once: what its holder has not shown to know, the store keeps beside the position.
-    await Promise.all([...holders].map((holder) => holder.flush()));
+    await Promise.all(
+      [...touched.values()].map(({ session, channel, seqs }) =>
+        this.#sessions.get(session)?.takeRedriven(channel, seqs)
+      ),
+    );
     this.context.metrics.redriven += letters.length;
     return letters;
   }
@@ -224,8 +228,10 @@ export class Hub implements SessionHost {
   /** See {@linkcode SessionHost.fenced}. */
   fenced(session: Session): void {
     const { connection } = session;
-    if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
+    const held = this.#sessions.get(session.key) === session;
+    if (held) this.#sessions.delete(session.key);
     session.suspend();
+    if (held) this.presence.detach(session, false);
     connection?.close("replaced");
   }
 

@@ -10,7 +10,7 @@ import type { Channel, Published } from "./channel.ts";
 import type { HubContext } from "./context.ts";
 import { DeliveryCursor } from "./cursor.ts";
 import type { Wire } from "./entry.ts";
-import type { Commit, DeadLetter, StoredMessage } from "./stores/store.ts";
+import type { Commit, DeadLetter } from "./stores/store.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import type { Connection } from "./transports/connection.ts";
 import type { Pumped } from "./turn.ts";
@@ -76,6 +76,7 @@ export class Session implements Subscriber, Pumped {
   #stored = new Set<string>();
   #connection: Connection | undefined;
   #writing: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Map<string, Promise<void>>();
 
   /** @param host its hub */
   constructor(host: SessionHost, owner: SessionOwner) {
@@ -120,19 +121,28 @@ export class Session implements Subscriber, Pumped {
    * @throws {PushError} `too_many_channels`; `replaced` if another connection holds the session
    *   meanwhile; as the store
    */
-  async subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
+  subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
+    return this.#inTurn(name, () => this.#subscribe(name, start, connection));
+  }
+
+  /** Ends a subscription and its position; resolves to whether there was one. */
+  unsubscribe(name: string, connection: Connection): Promise<boolean> {
+    return this.#inTurn(name, () => this.#unsubscribe(name, connection));
+  }
+
+  async #subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
     const channel = this.#host.channel(name);
     await channel.open();
     if (start.last !== undefined || start.all === true) await channel.refresh();
     this.#hold(connection);
     let subscription = this.#subscriptions.get(name);
     const wasLive = subscription?.isLive ?? false;
+    const wasKnown = subscription !== undefined || this.#stored.has(name);
     const explicit = start.since !== undefined || start.last !== undefined || start.all === true;
     if (subscription === undefined) {
       const cursor = await this.#firstCursor(channel, start, explicit);
       this.#hold(connection);
-      // Another subscribe of this connection may have come first.
-      subscription = this.#subscriptions.get(name) ?? this.#add(name, channel, cursor);
+      subscription = this.#add(name, channel, cursor);
     } else {
       subscription.rebind(channel);
       if (explicit && !wasLive) subscription.seek(explicitCursor(channel, start));
@@ -143,18 +153,20 @@ export class Session implements Subscriber, Pumped {
       if (position.epoch === channel.epoch) subscription.adopt(position.epoch, position.seq, open);
       else if (!wasLive) subscription.seek(DeliveryCursor.at(position.epoch, position.seq));
     }
-    await this.#write([{ channel: name, cursor: subscription.snapshot() }]);
+    // A position never goes backwards: one that starts earlier is another one.
+    if (explicit && !wasLive && wasKnown) await this.#forget(name);
+    const subscribed = subscription;
+    await this.#write(() => [{ channel: name, cursor: subscribed.snapshot() }]);
     this.#hold(connection);
     return {
       ok: !wasLive,
       epoch: subscription.epoch,
       seq: subscription.position,
-      start: () => this.#start(name, subscription, connection),
+      start: () => this.#start(name, subscribed, connection),
     };
   }
 
-  /** Ends a subscription and its position; resolves to whether there was one. */
-  async unsubscribe(name: string, connection: Connection): Promise<boolean> {
+  async #unsubscribe(name: string, connection: Connection): Promise<boolean> {
     this.#hold(connection);
     const subscription = this.#subscriptions.get(name);
     const known = subscription !== undefined || this.#stored.has(name);
@@ -165,8 +177,13 @@ export class Session implements Subscriber, Pumped {
     this.#subscriptions.delete(name);
     this.#stored.delete(name);
     if (subscription !== undefined) this.#changed.delete(subscription);
-    const { store, clock } = this.#host.context;
-    await this.#serially(() => store.forget(this.key, this.generation, name, clock.now()));
+    try {
+      await this.#forget(name);
+    } catch (error) {
+      // It is still stored, so that asking again ends it.
+      this.#stored.add(name);
+      throw error;
+    }
     return wasLive;
   }
 
@@ -243,10 +260,16 @@ export class Session implements Subscriber, Pumped {
     this.#flowing(channel, epoch, connection)?.adopt(epoch, seq, new RangeSet(open));
   }
 
-  /** Puts a dead letter back into its subscription, if that is here. */
-  redrive(channel: string, epoch: string, message: StoredMessage): void {
+  /** Takes over what was put back into the stored position of a channel from its dead letters. */
+  async takeRedriven(channel: string, seqs: ReadonlySet<number>): Promise<void> {
+    const { store, clock } = this.#host.context;
+    const [stored] = await this.#serially(() => store.load(this.key, [channel], clock.now()));
     const subscription = this.#subscriptions.get(channel);
-    if (subscription?.epoch === epoch) subscription.redrive(message);
+    if (stored === undefined || subscription?.epoch !== stored.epoch) return;
+    for (const { seq, redriven } of stored.late) {
+      // What was put back earlier is here already, and may be settled by now.
+      if (redriven !== undefined && seqs.has(seq)) subscription.redrive(redriven);
+    }
   }
 
   /** Sends what can be sent, after the connection has drained. */
@@ -257,6 +280,8 @@ export class Session implements Subscriber, Pumped {
   /** See {@linkcode Subscriber.changed}. */
   changed(subscription: Subscription): void {
     if (!this.#host.context.settings.delivery.enabled) return;
+    // One that has ended must not get a position again.
+    if (this.#subscriptions.get(subscription.channel.name) !== subscription) return;
     this.#changed.add(subscription);
     this.#host.changed(this);
   }
@@ -265,24 +290,31 @@ export class Session implements Subscriber, Pumped {
   async flush(): Promise<void> {
     const changed = [...this.#changed];
     this.#changed.clear();
-    if (changed.length === 0) return;
+    const { generation } = this;
     try {
-      await this.#write(changed.map((subscription) => ({
-        channel: subscription.channel.name,
-        cursor: subscription.snapshot(),
-      })));
+      const stored = await this.#write(() =>
+        changed.map((subscription) => ({
+          channel: subscription.channel.name,
+          cursor: subscription.snapshot(),
+        }))
+      );
+      // A newer claim of this very session may have overtaken the write.
+      if (stored || generation === this.generation) return;
     } catch {
       this.#host.context.metrics.commitErrors++;
-      for (const subscription of changed) this.changed(subscription);
     }
+    for (const subscription of changed) this.changed(subscription);
   }
 
   /** See {@linkcode Subscriber.giveUp}. */
   async giveUp(subscription: Subscription, letter: DeadLetter): Promise<boolean> {
     const { name } = subscription.channel;
-    return await this.#write([
-      { channel: name, cursor: subscription.snapshot(), deadLetters: [letter] },
-    ]);
+    if (this.#subscriptions.get(name) !== subscription) return false;
+    const { seq } = letter.message;
+    return await this.#write(
+      () => [{ channel: name, cursor: subscription.snapshot(seq), deadLetters: [letter] }],
+      () => subscription.gaveUp(seq),
+    );
   }
 
   /** See {@linkcode Subscriber.tellGap}. */
@@ -299,7 +331,8 @@ export class Session implements Subscriber, Pumped {
 
   #add(name: string, channel: Channel, cursor: DeliveryCursor): Subscription {
     const { limits } = this.#host.context.settings;
-    if (this.#subscriptions.size >= limits.maxChannels) {
+    const others = this.#subscriptions.size + this.#stored.size - (this.#stored.has(name) ? 1 : 0);
+    if (others >= limits.maxChannels) {
       throw new PushError(
         "too_many_channels",
         `A client may subscribe to ${limits.maxChannels} channels, and this one has as many.`,
@@ -314,6 +347,14 @@ export class Session implements Subscriber, Pumped {
   #start(name: string, subscription: Subscription, connection: Connection): void {
     if (this.#connection !== connection || this.#subscriptions.get(name) !== subscription) return;
     if (subscription.isLive) return;
+    if (subscription.channel !== this.#host.channel(name)) {
+      // The channel was dropped while a slow store was asked: what nobody listens to is not kept.
+      this.subscribe(name, {}, connection).then(
+        ({ start }) => start(),
+        () => connection.close("unavailable"),
+      );
+      return;
+    }
     subscription.start();
     this.#host.flowing(this, name, "flows");
   }
@@ -343,15 +384,41 @@ export class Session implements Subscriber, Pumped {
     if (this.#connection !== connection) throw new PushError("replaced");
   }
 
-  async #write(commits: readonly Commit[]): Promise<boolean> {
+  #forget(name: string): Promise<boolean> {
+    const { store, clock } = this.#host.context;
+    return this.#serially(() => store.forget(this.key, this.generation, name, clock.now()));
+  }
+
+  /**
+   * Stores positions; resolves to whether the session is still this holder's.
+   *
+   * @param commits what to store, asked for when the writes before have ended
+   * @param done called when it is stored, before the next write is made up
+   */
+  async #write(commits: () => readonly Commit[], done?: () => void): Promise<boolean> {
     const { store, clock, settings } = this.#host.context;
     if (!settings.delivery.enabled) return true;
     const { generation } = this;
-    const stored = await this.#serially(() =>
-      store.commit(this.key, generation, commits, clock.now())
-    );
+    const stored = await this.#serially(async () => {
+      const wanted = commits();
+      if (wanted.length === 0) return true;
+      const stored = await store.commit(this.key, generation, wanted, clock.now());
+      if (stored) done?.();
+      return stored;
+    });
     if (!stored && generation === this.generation) this.#host.fenced(this);
     return stored;
+  }
+
+  /** What concerns one channel is done in the order in which it was asked for. */
+  #inTurn<T>(name: string, task: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(name);
+    const result = before === undefined ? task() : before.then(task, task);
+    const done = result.then(() => {}, () => {}).then(() => {
+      if (this.#turns.get(name) === done) this.#turns.delete(name);
+    });
+    this.#turns.set(name, done);
+    return result;
   }
 
   /** One write at a time, so that an older position never follows a newer one. */
@@ -363,7 +430,10 @@ export class Session implements Subscriber, Pumped {
 }
 
 function explicitCursor(channel: Channel, { since, last, all }: Start): DeliveryCursor {
-  if (since !== undefined) return DeliveryCursor.at(since.epoch, since.seq, channel.head);
+  if (since !== undefined) {
+    const seq = since.epoch === channel.epoch ? Math.min(since.seq, channel.head) : since.seq;
+    return DeliveryCursor.at(since.epoch, seq, channel.head);
+  }
   const floor = all === true ? channel.oldest - 1 : channel.floorOfLast(last ?? 0);
   return DeliveryCursor.at(channel.epoch, floor, channel.head);
 }

@@ -1,7 +1,7 @@
-import { type GapFrame, RangeSet } from "@push/client/protocol";
+import type { GapFrame, RangeSet } from "@push/client/protocol";
 import type { Channel } from "./channel.ts";
 import type { HubContext } from "./context.ts";
-import { DeliveryCursor, type Late } from "./cursor.ts";
+import type { DeliveryCursor, Late } from "./cursor.ts";
 import { type Batch, Entry, type Wire } from "./entry.ts";
 import type { Cursor, DeadLetter, StoredMessage } from "./stores/store.ts";
 import type { Connection } from "./transports/connection.ts";
@@ -44,6 +44,8 @@ export class Subscription implements Pumped, Timed {
   /** A gap that the client has not acknowledged yet, and the position before it. */
   #untold: { readonly before: Cursor; readonly seq: number } | undefined;
 
+  /** Messages that are given up, of which the store does not know yet. */
+  readonly #dying = new Map<number, Late>();
   #bytes = 0;
   #nextMark = 0;
   #olderSeq = 0;
@@ -82,9 +84,30 @@ export class Subscription implements Pumped, Timed {
     return this.#cursor.outstanding;
   }
 
-  /** The position to store: the one before a gap, until the client has acknowledged that notice. */
-  snapshot(): Cursor {
-    return this.#untold?.before ?? this.#cursor.snapshot();
+  /**
+   * The position to store: the one before a gap, until the client has acknowledged that notice.
+   *
+   * @param given a message that is given up with this very change
+   */
+  snapshot(given?: number): Cursor {
+    const present = this.#present(given);
+    if (this.#untold === undefined) return present;
+    const { before } = this.#untold;
+    // What is late changes meanwhile: it is known by name, on either side of the gap.
+    return before.epoch === present.epoch ? { ...before, late: present.late } : before;
+  }
+
+  /** A message that was given up is stored as such. */
+  gaveUp(seq: number): void {
+    this.#dying.delete(seq);
+  }
+
+  #present(given: number | undefined): Cursor {
+    const cursor = this.#cursor.snapshot();
+    if (this.#dying.size === 0) return cursor;
+    const dying = [...this.#dying].filter(([seq]) => seq !== given)
+      .map(([seq, { attempts, redriven }]) => ({ seq, attempts, redriven }));
+    return { ...cursor, late: [...cursor.late, ...dying].sort((a, b) => a.seq - b.seq) };
   }
 
   /** The channel as this node has it now: one that nobody listened to may have been dropped. */
@@ -125,6 +148,7 @@ export class Subscription implements Pumped, Timed {
   seek(cursor: DeliveryCursor): void {
     this.#cursor = cursor;
     this.#untold = undefined;
+    this.#dying.clear();
     this.#moved();
   }
 
@@ -328,25 +352,30 @@ export class Subscription implements Pumped, Timed {
   /** Moves a message to the dead letters, unless it is acknowledged while that is under way. */
   async #giveUp(seq: number, attempts: number, reason: DeadLetter["reason"]): Promise<void> {
     const { clock, wheel, metrics, settings, events } = this.#context;
+    const { epoch } = this.#cursor;
     const late = this.#cursor.lateAt(seq)!;
     const retryLater = () => {
+      this.#dying.delete(seq);
       const present = this.#cursor.lateAt(seq);
-      if (present !== undefined && present !== late) return;
+      if (epoch !== this.#cursor.epoch || (present !== undefined && present !== late)) return;
       this.#cursor.removeLate(seq);
       late.attempts = attempts - 1;
-      late.due = wheel.time + settings.delivery.ackTimeout;
+      late.inFlight = this.#live;
+      late.due = this.#live ? wheel.time + settings.delivery.ackTimeout : 0;
       this.#cursor.addLate(seq, late);
       this.#arm();
+      this.#moved();
     };
     try {
       const message = late.redriven ?? await this.channel.find(seq);
       if (this.#cursor.lateAt(seq) !== late) return;
       if (message === undefined) return this.#lose(seq);
       this.#cursor.removeLate(seq);
+      this.#dying.set(seq, late);
       const letter: DeadLetter = {
         session: this.#session.key,
         channel: this.channel.name,
-        epoch: this.#cursor.epoch,
+        epoch,
         message,
         attempts,
         reason,
@@ -371,6 +400,7 @@ export class Subscription implements Pumped, Timed {
   /** Goes on behind messages that are gone, and says so. */
   #passGap(epoch: string, seq: number, reason: GapFrame["reason"]): void {
     this.#untold = { before: this.snapshot(), seq };
+    if (epoch !== this.#cursor.epoch) this.#dying.clear();
     this.#cursor.jump(epoch, seq);
     this.#tell(epoch, seq, reason);
     this.#moved();

@@ -26,6 +26,7 @@ export class TimingWheel {
   #turned = 0;
   #lastNow: number;
   #cancel: Cancel | undefined;
+  #stopped = false;
 
   /**
    * @param clock source of time
@@ -52,6 +53,7 @@ export class TimingWheel {
 
   /** Calls `timed` once the wheel's time is `at`, or a little later. Replaces an earlier call. */
   schedule(timed: Timed, at: number): void {
+    if (this.#stopped) return;
     if (this.#cancel === undefined) {
       this.#elapsed = this.time;
       this.#lastNow = this.#clock.now();
@@ -77,8 +79,9 @@ export class TimingWheel {
     timed.slot = 0;
   }
 
-  /** Forgets everything and stops. */
+  /** Forgets everything and stops for good. */
   stop(): void {
+    this.#stopped = true;
     this.#cancel?.();
     this.#cancel = undefined;
     for (const waiting of this.#slots.values()) {

@@ -30,7 +30,7 @@ type Answer =
 const POLL_TIMEOUT = 25;
 /** Milliseconds before a poll or a send is tried again, until the link counts as lost. */
 const RETRY_DELAYS = [250, 1000];
-/** Milliseconds in which an empty answer comes too soon for another poll at once. */
+/** Milliseconds in which an empty answer comes too soon: the second in a row is waited after. */
 const TOO_SOON = 500;
 /** Longest wait between polls that a gateway can ask for, in seconds. */
 const MAX_HINT = 60;
@@ -51,6 +51,7 @@ export class LongPollLink implements Link {
   #token: string | undefined;
   #state: "open" | "leaving" | "ended" = "open";
   #failures = 0;
+  #isSoon = false;
   #pumping = false;
   #sending: Promise<boolean> = Promise.resolve(true);
 
@@ -123,9 +124,11 @@ export class LongPollLink implements Link {
     const { messages, poll_interval_hint: hint } = answer.value;
     const values = Array.isArray(messages) ? messages : [];
     this.#events.frames(values);
+    const wasSoon = this.#isSoon;
+    this.#isSoon = values.length === 0 && this.#options.clock.now() - begun < TOO_SOON;
     if (typeof hint === "number" && hint > 0) {
       await this.#pause(1000 * Math.min(hint, MAX_HINT));
-    } else if (values.length === 0 && this.#options.clock.now() - begun < TOO_SOON) {
+    } else if (wasSoon && this.#isSoon) {
       await this.#pause(TOO_SOON);
     }
   }

@@ -23,8 +23,8 @@ interface Entry extends Poller {
   idleSweeps: number;
   /** Requests under way. */
   busy: number;
-  /** Why it has ended, if it has. */
-  ended: Code | "normal" | undefined;
+  /** Why it has ended, if it has: its connection may be taken while it is being attached. */
+  readonly fate: { ended: Code | "normal" | undefined };
 }
 
 /** How long a poller may go without a request before its connection counts as lost. */
@@ -53,7 +53,7 @@ export class Pollers {
   /** Pollers that may poll. */
   get size(): number {
     let size = 0;
-    for (const { ended } of this.#entries.values()) if (ended === undefined) size++;
+    for (const { fate } of this.#entries.values()) if (fate.ended === undefined) size++;
     return size;
   }
 
@@ -65,14 +65,14 @@ export class Pollers {
     const token = randomId(random);
     const hash = hashSecret(token);
     const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };
-    let entry: Entry | undefined;
+    const fate: Entry["fate"] = { ended: undefined };
     const connection = new LongPollConnection(terms, (code) => {
       metrics.count(metrics.closed, code);
-      if (entry !== undefined) entry.ended = code;
+      fate.ended = code;
     });
     const { session, frame, start } = await attach(connection);
     metrics.count(metrics.connections, connection.transport);
-    entry = { session, connection, idleSweeps: 0, busy: 0, ended: undefined };
+    const entry: Entry = { session, connection, idleSweeps: 0, busy: 0, fate };
     this.#entries.set(hash, entry);
     this.#sweeping ??= this.#scheduleSweep();
     return { token, poller: entry, frame, start };
@@ -85,9 +85,8 @@ export class Pollers {
    */
   async request<T>(token: string, handle: (poller: Poller) => Promise<T> | T): Promise<T> {
     const entry = this.#find(hashSecret(token));
-    if (entry.ended !== undefined) {
-      throw new PushError(entry.ended === "normal" ? "unknown_session" : entry.ended);
-    }
+    const { ended } = entry.fate;
+    if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
     entry.busy++;
     entry.idleSweeps = 0;
     this.#hub.presence.seen(entry.session);
@@ -132,7 +131,9 @@ export class Pollers {
   }
 
   #sweep(hash: string, entry: Entry): void {
-    if (entry.busy > 0 || ++entry.idleSweeps <= SWEEPS_PER_LINGER) return;
+    // Whoever waits for an answer lives.
+    if (entry.busy > 0) return this.#hub.presence.seen(entry.session);
+    if (++entry.idleSweeps <= SWEEPS_PER_LINGER) return;
     this.#entries.delete(hash);
     this.#hub.detach(entry.session, entry.connection, "lost");
     entry.connection.close("idle_timeout");

@@ -3,7 +3,7 @@ import { Dialog } from "../dialog.ts";
 import type { Hub } from "../hub.ts";
 import { bearerToken, type Identity, type Policy } from "../policy.ts";
 import { type Socket, WebSocketConnection } from "../transports/websocket.ts";
-import { fail } from "./respond.ts";
+import { fail, json } from "./respond.ts";
 
 /** The WebSockets of one gateway. */
 export class Sockets {
@@ -128,15 +128,14 @@ function refuseUpgrade(request: Request): Response | undefined {
   const { headers, method } = request;
   if (method !== "GET") return fail("method_not_allowed", undefined, { allow: "GET" });
   if (headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return new Response("This address speaks WebSocket: connect with ws:// or wss://.\n", {
-      status: 426,
-      headers: { upgrade: "websocket", connection: "upgrade" },
+    return upgradeRequired("This address speaks WebSocket: connect with ws:// or wss://.", {
+      upgrade: "websocket",
+      connection: "upgrade",
     });
   }
   if (headers.get("sec-websocket-version") !== "13") {
-    return new Response("Only version 13 of the WebSocket protocol is spoken here.\n", {
-      status: 426,
-      headers: { "sec-websocket-version": "13" },
+    return upgradeRequired("Only version 13 of the WebSocket protocol is spoken here.", {
+      "sec-websocket-version": "13",
     });
   }
   if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
@@ -146,4 +145,8 @@ function refuseUpgrade(request: Request): Response | undefined {
   if (!options.some((option) => option.trim() === "upgrade")) {
     return fail("bad_request", "The header Connection must say 'Upgrade'.");
   }
+}
+
+function upgradeRequired(error: string, headers: Record<string, string>): Response {
+  return json({ ok: false, error, code: "bad_request" }, 426, headers);
 }

@@ -207,6 +207,18 @@ export const letterCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "a redriven message is settled by a holder that has committed it as late",
+    async run(t) {
+      const generation = await t.attach("s");
+      await giveUp(t, "s", generation, "c", [1, 2]);
+      const [{ message }] = await t.redrive({ seq: 2 });
+      const late = [{ seq: 2, attempts: 1, redriven: message }];
+      await t.stand("s", generation, "c", 2, { late });
+      await t.stand("s", generation, "c", 2);
+      assertEquals((await t.position("s", "c"))?.late, []);
+    },
+  },
+  {
     name: "a redriven message can be given up again, and put back again",
     async run(t) {
       const generation = await t.attach("s");

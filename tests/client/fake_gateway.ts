@@ -19,10 +19,13 @@ export interface MessageParts {
   redriven?: boolean;
 }
 
-interface Connection {
+/** One client's way to the gateway. */
+export interface Connection {
   readonly transport: "websocket" | "longpoll";
   isOpen: boolean;
   send(frames: readonly unknown[]): void;
+  /** Sends anything, not only frames. */
+  raw?(data: unknown): void;
   close(code: number, reason?: string): void;
 }
 
@@ -53,7 +56,11 @@ export class FakeGateway {
   /** What `connected` says beside the usual. */
   terms: { [key: string]: Json } = {};
   /** Answers to frames by type, instead of the usual ones; `undefined` for none. */
-  answers: { [type: string]: (frame: Frame) => unknown } = {};
+  answers: { [type: string]: (frame: Frame, connection: Connection) => unknown } = {};
+  /** Whether the close of a WebSocket is never answered. */
+  stubborn = false;
+  /** Answers to `send` wait for it. */
+  beforeSendAnswer: Promise<void> | undefined;
   /** Epoch of every channel, and its head at a new subscription. */
   epoch = "e1";
   head = 0;
@@ -149,6 +156,7 @@ export class FakeGateway {
 
   #accept(socket: FakeSocket): void {
     this.opened.push(socket.url);
+    socket.stubborn = this.stubborn;
     const fate = this.sockets;
     queueMicrotask(() => {
       if (fate === "hanging") return;
@@ -158,6 +166,7 @@ export class FakeGateway {
         transport: "websocket",
         isOpen: true,
         send: (frames) => socket.hear(JSON.stringify(frames.length === 1 ? frames[0] : frames)),
+        raw: (data) => socket.hear(data),
         close: (code, reason = "") => {
           connection.isOpen = false;
           socket.end(code, reason);
@@ -209,6 +218,7 @@ export class FakeGateway {
     const frames = (body.frames as Frame[])
       .map((frame) => this.#hear(connection, frame))
       .filter((reply) => reply !== undefined);
+    await this.beforeSendAnswer;
     return Response.json({ frames });
   }
 
@@ -217,7 +227,7 @@ export class FakeGateway {
     const { type, request_id } = frame;
     if (frame.type === "disconnect") connection.isOpen = false;
     const answer = Object.hasOwn(this.answers, type)
-      ? this.answers[type](frame)
+      ? this.answers[type](frame, connection)
       : this.#usual(connection, frame);
     const isFrame = typeof answer === "object" && answer !== null && !Array.isArray(answer);
     return isFrame && request_id !== undefined ? { request_id, ...answer } : answer;
@@ -317,6 +327,7 @@ class FakeSocket {
   onclose: ((event: never) => unknown) | null = null;
   onSend: (text: string) => void = () => {};
   onLeave: () => void = () => {};
+  stubborn = false;
 
   constructor(url: string) {
     this.url = url;
@@ -330,6 +341,7 @@ class FakeSocket {
   close(code = 1005): void {
     if (this.readyState > 1) return;
     this.readyState = 2;
+    if (this.stubborn) return;
     queueMicrotask(() => {
       this.onLeave();
       this.end(code, "");

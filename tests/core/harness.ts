@@ -406,9 +406,11 @@ export class World {
 
   /** Publishes for the program; one message for each value. */
   async publish(channel: string, ...data: Json[]): Promise<void> {
-    const published = data.map((each) => this.hub.publish(channel, JSON.stringify(each), {}));
+    const published = Promise.allSettled(
+      data.map((each) => this.hub.publish(channel, JSON.stringify(each), {})),
+    );
     await this.settle();
-    await Promise.all(published);
+    for (const result of await published) if (result.status === "rejected") throw result.reason;
   }
 
   /** Stored position of a client that the application named. */

@@ -185,7 +185,10 @@ Deno.test(
     await twin.publish("d", 1, { id: "x" });
     assertEquals(bob.data, [1]);
     const answers = ann.connection.take("channel.published");
-    assertEquals(answers.map(({ seq, duplicate }) => [seq, duplicate]), [[1, undefined], [1, true]]);
+    assertEquals(answers.map(({ seq, duplicate }) => [seq, duplicate]), [[1, undefined], [
+      1,
+      true,
+    ]]);
     assertEquals(bob.messages.length, 1);
   }),
 );

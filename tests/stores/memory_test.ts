@@ -229,6 +229,33 @@ Deno.test("MemoryStore counts dead letters against maxStoreBytes, and lets the o
   assertEquals((await t.a.stats(t.now)).evicted, 100 - left.length);
 });
 
+Deno.test("MemoryStore keeps nothing in the log for the sake of a redriven message", async () => {
+  const { t } = fresh({ historySize: 0 });
+  const generation = await keep(t, "s", "c");
+  const [message] = (await t.publish("c", 5)).messages;
+  await t.stand("s", generation, "c", 5, { late: [{ seq: 1, attempts: 0, redriven: message }] });
+  assertEquals((await t.swept()).messages, 0);
+});
+
+Deno.test("MemoryStore ends a session when its ttl is over, to the millisecond", async () => {
+  const { t } = fresh();
+  await t.a.release("s", await t.attach("s", { ttl: 1000 }), t.now);
+  await t.pass(999);
+  await t.a.release("s", await t.attach("s", { ttl: 1000, existing: true }), t.now);
+  await t.pass(1000);
+  assertEquals(await t.refusal("s", { existing: true }), "unknown");
+});
+
+Deno.test("MemoryStore counts a session's absence from its first release", async () => {
+  const { t } = fresh();
+  const generation = await t.attach("s", { ttl: 1000 });
+  await t.a.release("s", generation, t.now);
+  await t.pass(600);
+  assertEquals(await t.a.release("s", generation, t.now), true);
+  await t.pass(400);
+  assertEquals(await t.refusal("s", { existing: true }), "unknown");
+});
+
 Deno.test("MemoryStore keeps everything for a position of another epoch", async () => {
   const { t } = fresh({ historySize: 10 });
   await t.publish("c", 5);

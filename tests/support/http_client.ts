@@ -60,10 +60,23 @@ export class PollClient {
   }
 
   /** Registers; throws if that is refused. */
-  static async register(http: string, body: unknown = {}, asking: Asking = {}) {
+  static async register(
+    http: string,
+    body: unknown = {},
+    asking: Asking = {},
+  ): Promise<PollClient> {
+    return (await PollClient.open(http, body, asking))[0];
+  }
+
+  /** Registers; resolves to the answer, too. */
+  static async open(
+    http: string,
+    body: unknown = {},
+    asking: Asking = {},
+  ): Promise<[client: PollClient, answer: Frame]> {
     const answer = await ask(`${http}/api/push/poll/register`, { body, ...asking });
     if (answer.status !== 200) throw new Error(`Cannot register: ${answer.text}`);
-    return new PollClient(http, answer.body);
+    return [new PollClient(http, answer.body), answer.body];
   }
 
   /** Posts to one of its routes, with its token. */

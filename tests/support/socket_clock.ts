@@ -1,6 +1,7 @@
 import type { Cancel } from "../../server/clock.ts";
 import { systemClock } from "../../server/clock.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
+import { within } from "./within.ts";
 
 /** Longest delay in milliseconds that passes by itself. */
 const MOMENT = 50;
@@ -11,8 +12,25 @@ const MOMENT = 50;
  * test advances the clock.
  */
 export class SocketClock extends ManualClock {
+  readonly #watched = new Map<number, () => void>();
+
   /** See {@linkcode ManualClock.schedule}. */
   override schedule(delay: number, task: () => void): Cancel {
-    return delay <= MOMENT ? systemClock.schedule(delay, task) : super.schedule(delay, task);
+    const cancel = delay <= MOMENT
+      ? systemClock.schedule(delay, task)
+      : super.schedule(delay, task);
+    this.#watched.get(delay)?.();
+    return cancel;
+  }
+
+  /**
+   * Resolves once a task with just this delay, in milliseconds, is scheduled after this call: the
+   * sign that a request has got so far as to wait for it.
+   */
+  async scheduled(delay: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#watched.set(delay, resolve);
+    await within(promise, `a task to be scheduled in ${delay} ms`);
+    this.#watched.delete(delay);
   }
 }

@@ -1,0 +1,281 @@
+import { assertEquals } from "@std/assert";
+import type { Environment, Keep } from "@push/client";
+import { connected, gate, setUp } from "./setup.ts";
+
+/** A page in a browser: its storage is a copy where the tab was duplicated, its locks are shared. */
+class FakePage implements Environment {
+  readonly #locks: Set<string>;
+  readonly #wakes = new Set<() => void>();
+  readonly #hides = new Set<() => void>();
+  readonly #held = new Set<string>();
+  readonly storage: Map<string, string>;
+  readonly keep: Keep;
+
+  constructor(storage: Iterable<[string, string]> = [], locks = new Set<string>()) {
+    this.storage = new Map(storage);
+    this.#locks = locks;
+    this.keep = {
+      read: (key) => this.storage.get(key) ?? null,
+      write: (key, text) => {
+        if (text === null) this.storage.delete(key);
+        else this.storage.set(key, text);
+      },
+      lock: async (name) => {
+        await Promise.resolve();
+        if (locks.has(name)) return undefined;
+        locks.add(name);
+        this.#held.add(name);
+        return () => {
+          locks.delete(name);
+          this.#held.delete(name);
+        };
+      },
+    };
+  }
+
+  /** Tasks that wait for something to happen to the page. */
+  get watched(): number {
+    return this.#wakes.size + this.#hides.size;
+  }
+
+  onWake(task: () => void): () => void {
+    this.#wakes.add(task);
+    return () => this.#wakes.delete(task);
+  }
+
+  onHide(task: () => void): () => void {
+    this.#hides.add(task);
+    return () => this.#hides.delete(task);
+  }
+
+  wake(): void {
+    for (const task of this.#wakes) task();
+  }
+
+  /** The page goes, and its locks with it. */
+  unload(): void {
+    for (const task of this.#hides) task();
+    for (const name of this.#held) this.#locks.delete(name);
+  }
+
+  /** The page that a reload brings. */
+  reloaded(): FakePage {
+    return new FakePage(this.storage, this.#locks);
+  }
+}
+
+Deno.test("a page that is back does not wait to reconnect", async () => {
+  const page = new FakePage();
+  const { client, gateway, clock } = await connected({
+    environment: page,
+    reconnectDelay: { min: 60, max: 60 },
+  });
+  gateway.drop();
+  await clock.advance(1000);
+  assertEquals(client.state, "reconnecting");
+  page.wake();
+  await clock.advance(0);
+  assertEquals(client.state, "connected");
+  await client.disconnect();
+  assertEquals(page.watched, 0);
+});
+
+Deno.test("a page that is back gives its connection 5 seconds to show that it lives", async () => {
+  for (const alive of [true, false]) {
+    const page = new FakePage();
+    const { client, gateway, clock } = await connected({ environment: page });
+    if (!alive) gateway.answers.ping = () => undefined;
+    page.wake();
+    await clock.advance(0);
+    assertEquals(gateway.of("ping").length, 1);
+    await clock.advance(4999);
+    assertEquals(client.state, "connected");
+    await clock.advance(1);
+    assertEquals(client.state, alive ? "connected" : "reconnecting");
+    await client.disconnect();
+  }
+});
+
+Deno.test("a page that goes acknowledges what was handled", async () => {
+  const page = new FakePage();
+  const { client, gateway, settle } = await connected({ environment: page });
+  await client.subscribe("a", () => {});
+  gateway.message("a", 1);
+  await settle();
+  page.unload();
+  await settle();
+  assertEquals(gateway.last("ack").acks[0].ranges, [1, 1]);
+  await client.disconnect();
+});
+
+Deno.test("a page that goes acknowledges over long-polling too, in a request that outlives it", async () => {
+  const page = new FakePage();
+  const kept: boolean[] = [];
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    fetch: (url, init) => {
+      if (url.endsWith("/send")) kept.push(init.keepalive === true);
+      return setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, gateway, settle } = setup;
+  await client.connect();
+  await client.subscribe("a", () => {});
+  gateway.message("a", 1);
+  await settle();
+  page.unload();
+  await settle();
+  assertEquals(gateway.last("ack").acks[0].ranges, [1, 1]);
+  assertEquals(kept, [false, true]);
+  await client.disconnect();
+});
+
+Deno.test("after a reload the client is the same, and goes on behind what was handled", async () => {
+  const page = new FakePage();
+  const before = await connected({ environment: page });
+  const handled = gate();
+  await before.client.subscribe("a", ({ data }) => data === "a 2" ? handled.promise : undefined, {
+    concurrency: 2,
+  });
+  for (const seq of [1, 2, 3, 4]) before.gateway.message("a", seq);
+  await before.clock.advance(1000);
+  page.unload();
+
+  const after = setUp({ environment: page.reloaded() });
+  const got: unknown[] = [];
+  const subscribing = after.client.subscribe("a", ({ data }) => got.push(data), { last: 10 });
+  await after.client.connect();
+  await subscribing;
+  const { client_id, secret, subscriptions } = after.gateway.last("connect");
+  assertEquals({ client_id, secret, subscriptions }, {
+    client_id: "minted",
+    secret: "s3cret",
+    subscriptions: [{ channel: "a", position: { epoch: "e1", seq: 1 } }],
+  });
+  for (const seq of [2, 3, 4, 5]) after.gateway.message("a", seq, { redelivered: seq < 5 });
+  await after.clock.advance(1000);
+  assertEquals(got, ["a 2", "a 5"]);
+  assertEquals(after.gateway.last("ack").acks[0].ranges, [2, 5]);
+  handled.open();
+  await before.client.disconnect();
+  await after.client.disconnect();
+});
+
+Deno.test("a duplicated tab is another client", async () => {
+  const page = new FakePage();
+  const first = await connected({ environment: page });
+  await first.client.subscribe("a", () => {});
+  first.gateway.message("a", 1);
+  await first.clock.advance(1000);
+
+  const copy = page.reloaded();
+  const second = setUp({ environment: copy });
+  const connecting = second.client.connect();
+  await second.clock.advance(1000);
+  await connecting;
+  assertEquals(second.gateway.last("connect").client_id, undefined);
+  await first.client.disconnect();
+  await second.client.disconnect();
+});
+
+Deno.test("the page before a reload may give its name back late", async () => {
+  const page = new FakePage();
+  const before = await connected({ environment: page });
+  await before.clock.advance(0);
+  const next = page.reloaded();
+  const after = setUp({ environment: next });
+  const connecting = after.client.connect();
+  await after.clock.advance(300);
+  page.unload();
+  await after.clock.advance(300);
+  await connecting;
+  assertEquals(after.gateway.last("connect").client_id, "minted");
+  await before.client.disconnect();
+  await after.client.disconnect();
+});
+
+Deno.test("two clients of one page keep their own, also over a reload", async () => {
+  const page = new FakePage();
+  const clients = [];
+  for (const name of ["one", "two"]) {
+    const setup = setUp({ environment: page });
+    setup.gateway.answers.connect = (frame, connection) => {
+      setup.gateway.current = connection;
+      return { ...setup.gateway.connected(frame), client_id: name };
+    };
+    await setup.client.connect();
+    await setup.clock.advance(0);
+    clients.push(setup);
+  }
+  page.unload();
+  const next = page.reloaded();
+  for (const { client } of clients) await client.disconnect();
+  const names = [];
+  for (let i = 0; i < 2; i++) {
+    const { client, gateway, clock } = setUp({ environment: next });
+    await client.connect();
+    await clock.advance(0);
+    names.push([gateway.last("connect").client_id, client]);
+  }
+  assertEquals(names.map(([name]) => name), ["one", "two"]);
+  for (const [, client] of names) await (client as typeof clients[0]["client"]).disconnect();
+});
+
+Deno.test("an unnamed client that is disconnected keeps nothing, a named one its positions", async () => {
+  for (const clientId of [undefined, "me"]) {
+    const page = new FakePage();
+    const { client, gateway, clock } = await connected({ environment: page, clientId });
+    await client.subscribe("a", () => {});
+    gateway.message("a", 1);
+    await clock.advance(1000);
+    await client.disconnect();
+    assertEquals(page.storage.size, clientId ? 1 : 0);
+    await client.connect();
+    await clock.advance(0);
+    await client.disconnect({ forget: true });
+    assertEquals(page.storage.size, 0);
+  }
+});
+
+Deno.test("what else is in the storage is not believed", async () => {
+  const key = "push:http://gateway.test::0";
+  const good = JSON.stringify({ clientId: "c", secret: 5, positions: 7 });
+  const texts = ["", "{", "5", "null", "{}", '{"clientId":"a b"}', good];
+  const odd = [["a", null], ["b", { epoch: "E", floor: 1, settled: [] }], 5, ["c"], [
+    "a",
+    { epoch: "e", floor: 1, settled: [2, 1] },
+  ]];
+  texts.push(JSON.stringify({ clientId: "c", positions: odd }));
+  for (const text of texts) {
+    const page = new FakePage([[key, text]]);
+    const { client, gateway } = setUp({ environment: page });
+    const subscribing = client.subscribe("a");
+    await client.connect();
+    await subscribing;
+    const { client_id, subscriptions } = gateway.last("connect");
+    assertEquals(subscriptions, [{ channel: "a" }]);
+    assertEquals(client_id, text.includes('"c"') ? "c" : undefined);
+    await client.disconnect();
+  }
+});
+
+Deno.test("a storage that is full or broken costs the positions of a reload, and nothing else", async () => {
+  const page = new FakePage();
+  const keep: Keep = {
+    read: () => {
+      throw new Error("broken");
+    },
+    write: () => {
+      throw new Error("full");
+    },
+    lock: () => Promise.reject(new Error("no locks")),
+  };
+  const environment = { onWake: page.onWake.bind(page), onHide: page.onHide.bind(page), keep };
+  const { client, gateway, clock, errors } = await connected({ environment });
+  await client.subscribe("a", () => {});
+  gateway.message("a", 1);
+  await clock.advance(1000);
+  assertEquals([client.state, errors], ["connected", []]);
+  await client.disconnect();
+});

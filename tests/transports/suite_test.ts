@@ -1,0 +1,12 @@
+import { longpoll } from "./longpoll_line.ts";
+import { CASES, Trial } from "./suite.ts";
+import { websocket } from "./websocket_line.ts";
+
+for (const transport of [websocket, longpoll]) {
+  for (const { name, options, run } of CASES) {
+    Deno.test(`${transport.name}: ${name}`, async () => {
+      await using trial = await Trial.begin(transport, options);
+      await run(trial);
+    });
+  }
+}

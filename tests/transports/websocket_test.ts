@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Metrics } from "../../server/metrics.ts";
+import { ManualClock } from "../../server/testing/mod.ts";
+import { WebSocketConnection } from "../../server/transports/websocket.ts";
+import { Turn } from "../../server/turn.ts";
+
+const LIMIT = 8000;
+
+/** A socket whose buffer the test fills and drains. */
+class FakeSocket {
+  readyState = 1;
+  bufferedAmount = 0;
+  readonly sent: string[] = [];
+  readonly closes: [code: number | undefined, reason: string | undefined][] = [];
+  fails = false;
+
+  send(text: string): void {
+    if (this.fails) throw new DOMException("The socket is closing.", "InvalidStateError");
+    this.sent.push(text);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.closes.push([code, reason]);
+    if (this.fails) throw new DOMException("The socket is closing.", "InvalidStateError");
+    this.readyState = 2;
+  }
+}
+
+function make(batching = false) {
+  const clock = new ManualClock();
+  const socket = new FakeSocket();
+  const metrics = new Metrics();
+  const calls = { drained: 0, closed: 0 };
+  const connection = new WebSocketConnection(
+    socket,
+    { clock, turn: new Turn(clock), metrics, maxBufferedBytes: LIMIT },
+    () => calls.drained++,
+    () => calls.closed++,
+  );
+  if (batching) connection.batch();
+  return { clock, socket, metrics, calls, connection };
+}
+
+Deno.test("WebSocketConnection: without batches each frame leaves at once and alone", () => {
+  const { connection, socket } = make();
+  connection.send('{"a":1}', 1);
+  connection.send('{"a":2}', 0);
+  assertEquals(socket.sent, ['{"a":1}', '{"a":2}']);
+});
+
+Deno.test("WebSocketConnection: with batches what a turn brings leaves as one frame, in order", async () => {
+  const { connection, socket, clock } = make(true);
+  connection.send('{"a":1}', 0);
+  connection.send('[{"a":2},{"a":3}]', 2);
+  connection.send('{"a":4}', 1);
+  assertEquals(socket.sent, []);
+  await clock.turn();
+  assertEquals(socket.sent, ['[{"a":1},{"a":2},{"a":3},{"a":4}]']);
+
+  connection.send('{"a":5}', 1);
+  await clock.turn();
+  connection.send('[{"a":6},{"a":7}]', 2);
+  await clock.turn();
+  assertEquals(socket.sent.slice(1), ['{"a":5}', '[{"a":6},{"a":7}]']);
+});
+
+Deno.test("WebSocketConnection: a filling buffer takes no more messages until it has drained", async () => {
+  const { connection, socket, clock, calls } = make();
+  assertEquals(connection.capacity, Infinity);
+  socket.bufferedAmount = LIMIT / 4 + 1;
+  assertEquals(connection.capacity, 0);
+  socket.bufferedAmount = LIMIT / 8 + 1;
+  await clock.advance(50);
+  assertEquals([connection.capacity, calls.drained], [0, 0]);
+  socket.bufferedAmount = LIMIT / 8;
+  await clock.advance(50);
+  assertEquals([connection.capacity, calls.drained], [Infinity, 1]);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("WebSocketConnection: what gathers in a turn counts, too", () => {
+  const { connection } = make(true);
+  connection.send(`"${"x".repeat(LIMIT / 4)}"`, 1);
+  assertEquals(connection.capacity, 0);
+});
+
+Deno.test("WebSocketConnection: a buffer beyond the limit ends it as a slow consumer, once", () => {
+  const { connection, socket, calls, metrics } = make();
+  socket.bufferedAmount = LIMIT + 1;
+  connection.send('{"a":1}', 0);
+  assertEquals(socket.closes.map(([code]) => code), [4008]);
+  assertEquals(calls.closed, 1);
+  connection.send('{"a":2}', 0);
+  connection.close("going_away");
+  assertEquals(socket.sent.length, 1);
+  assertEquals(socket.closes.length, 1);
+  assertEquals([...metrics.closed], [["slow_consumer", 1]]);
+  assertEquals(connection.capacity, 0);
+});
+
+Deno.test("WebSocketConnection: a turn that brings more than the limit ends it", () => {
+  const { connection, socket } = make(true);
+  connection.send(`"${"x".repeat(LIMIT)}"`, 0);
+  assertEquals(socket.closes.map(([code]) => code), [4008]);
+});
+
+Deno.test("WebSocketConnection: one that is closed with a full buffer is closed once", () => {
+  const { connection, socket, calls, metrics } = make(true);
+  connection.send('{"a":1}', 0);
+  socket.bufferedAmount = LIMIT + 1;
+  connection.close("going_away");
+  assertEquals(socket.closes.length, 1);
+  assertEquals(calls.closed, 1);
+  assertEquals([...metrics.closed.values()], [1]);
+});
+
+Deno.test("WebSocketConnection: a buffer that stands still for 30 seconds ends it", async () => {
+  const { connection, socket, clock, calls } = make();
+  socket.bufferedAmount = LIMIT / 2;
+  assertEquals(connection.capacity, 0);
+  await clock.advance(29_900);
+  assertEquals(calls.closed, 0);
+  await clock.advance(200);
+  assertEquals(socket.closes.map(([code]) => code), [4008]);
+  assertEquals([calls.closed, calls.drained, clock.pending], [1, 0, 0]);
+});
+
+Deno.test("WebSocketConnection: a buffer that drains slowly is left in peace", async () => {
+  const { connection, socket, clock, calls } = make();
+  socket.bufferedAmount = LIMIT - 1;
+  assertEquals(connection.capacity, 0);
+  for (let n = 0; n < 20; n++) {
+    await clock.advance(20_000);
+    socket.bufferedAmount -= 1;
+  }
+  assertEquals(calls, { drained: 0, closed: 0 });
+  connection.gone();
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("WebSocketConnection: closing sends first what had gathered", () => {
+  const { connection, socket } = make(true);
+  connection.send('{"type":"error"}', 0);
+  connection.close("token_invalid");
+  assertEquals(socket.sent, ['{"type":"error"}']);
+  assertEquals(socket.closes[0][0], 4501);
+});
+
+Deno.test("WebSocketConnection: a reason is ASCII of at most 123 bytes, and names the code", () => {
+  const { connection, socket } = make();
+  connection.close("bad_secret", `"ü\u2028\n${"x".repeat(500)}`);
+  const [code, reason] = socket.closes[0];
+  assertEquals(code, 4502);
+  assertMatch(reason!, /^bad_secret: "\?\?\?x+$/);
+  assert(reason!.length <= 123);
+  const normal = make();
+  normal.connection.close("normal");
+  assertEquals(normal.socket.closes, [[1000, ""]]);
+  const other = make();
+  other.connection.close("gap");
+  assertEquals(other.socket.closes[0][0], 4011, "a code without a close code of its own");
+});
+
+Deno.test("WebSocketConnection: a socket that fails in the very moment harms nobody", () => {
+  const { connection, socket, calls } = make();
+  socket.fails = true;
+  connection.send('{"a":1}', 0);
+  connection.close("going_away");
+  assertEquals([socket.closes.length, calls.closed], [1, 1]);
+  const closing = make();
+  closing.socket.readyState = 2;
+  closing.connection.send('{"a":1}', 0);
+  assertEquals(closing.socket.sent, []);
+});
+
+Deno.test("WebSocketConnection: one that is gone sends nothing and waits for nothing", async () => {
+  const { connection, socket, clock } = make(true);
+  connection.send('{"a":1}', 0);
+  socket.bufferedAmount = LIMIT;
+  assertEquals(connection.capacity, 0);
+  connection.gone();
+  await clock.advance(100);
+  assertEquals([socket.sent.length, socket.closes.length, clock.pending], [0, 0, 0]);
+});
