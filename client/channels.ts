@@ -1,5 +1,6 @@
 import { backoffDelay, type BackoffRange } from "./backoff.ts";
-import type { Cancel, RandomBytes } from "./clock.ts";
+import { Channel, type Member } from "./channel.ts";
+import type { RandomBytes } from "./clock.ts";
 import { Deferred } from "./deferred.ts";
 import { Departures } from "./departures.ts";
 import { Inbox, type InboxContext, type Snapshot } from "./inbox.ts";
@@ -7,14 +8,6 @@ import { type Incoming, readError, readIncoming, readSubscribed } from "./incomi
 import { PushError } from "./protocol/error.ts";
 import type { ConnectFrame, PollBody, Start } from "./protocol/frames.ts";
 import type { Wire } from "./wire.ts";
-
-/** A part of the application that wants a channel. */
-export interface Member {
-  /** The channel is over for it. @param error why, unless the application wanted it */
-  end(error?: PushError): void;
-  /** The client is closed, and may be connected again. @param error why, unless the application wanted it */
-  pause(error?: PushError): void;
-}
 
 /** What {@linkcode Channels} needs around it. */
 export interface ChannelsContext extends InboxContext {
@@ -29,23 +22,6 @@ export interface ChannelsContext extends InboxContext {
   early(frame: Incoming): void;
   /** A channel that worked is refused by the gateway. */
   lost(channel: string, error: PushError): void;
-}
-
-interface Channel {
-  readonly name: string;
-  readonly inbox: Inbox;
-  readonly start: Start;
-  readonly members: Set<Member>;
-  readonly waiting: Set<Deferred<void>>;
-  /** What came before the answer: over HTTP the one may overtake the other. */
-  readonly early: Incoming[];
-  state: "unasked" | "asked" | "flowing";
-  /** Whether the gateway may know of the subscription. */
-  told: boolean;
-  /** Whether it ever flowed: its refusal then is not the answer to anybody's call. */
-  proved: boolean;
-  tries: number;
-  cancelRetry: Cancel | undefined;
 }
 
 /** Most characters of positions in one `connect` frame or poll; the other channels follow. */
@@ -143,10 +119,10 @@ export class Channels {
     for (const channel of this.#wanted.values()) {
       if (this.#departures.has(channel.name)) continue;
       if (!channel.proved && ++fresh > MAX_NEW) continue;
-      const subscription = { channel: channel.name, ...startOf(channel) };
+      const subscription = { channel: channel.name, ...channel.start };
       size += JSON.stringify(subscription).length;
       if (size > MAX_POSITIONS) break;
-      asking(channel);
+      channel.asking();
       subscriptions.push(subscription);
     }
     return subscriptions;
@@ -169,7 +145,8 @@ export class Channels {
   connected(answers: readonly unknown[]): void {
     for (const answer of answers) {
       const frame = readIncoming(answer);
-      const channel = this.#wanted.get(String(frame?.channel));
+      // A key of any other type finds nothing.
+      const channel = this.#wanted.get(frame?.channel as string);
       if (frame && channel) this.#answer(channel, frame);
     }
     this.#departures.connected();
@@ -184,11 +161,7 @@ export class Channels {
     this.#asked.clear();
     this.#departures.disconnected();
     for (const channel of this.#wanted.values()) {
-      channel.state = "unasked";
-      channel.cancelRetry?.();
-      channel.cancelRetry = undefined;
-      channel.early.length = 0;
-      channel.inbox.disconnected();
+      channel.disconnected();
     }
   }
 
@@ -235,19 +208,7 @@ export class Channels {
   }
 
   #want(name: string, start: Start): Channel {
-    const channel: Channel = {
-      name,
-      inbox: new Inbox(name, this.#context),
-      start,
-      members: new Set(),
-      waiting: new Set(),
-      early: [],
-      state: "unasked",
-      told: false,
-      proved: false,
-      tries: 0,
-      cancelRetry: undefined,
-    };
+    const channel = new Channel(name, new Inbox(name, this.#context), start);
     const snapshot = this.#snapshots.get(name);
     if (snapshot) channel.inbox.restore(snapshot);
     this.#wanted.set(name, channel);
@@ -260,8 +221,8 @@ export class Channels {
     if (!wire.up) return;
     const request_id = wire.nextId();
     const { name } = channel;
-    wire.send({ type: "channel.subscribe", channel: name, ...startOf(channel), request_id });
-    asking(channel);
+    wire.send({ type: "channel.subscribe", channel: name, ...channel.start, request_id });
+    channel.asking();
     this.#asked.set(request_id, channel);
   }
 
@@ -269,7 +230,7 @@ export class Channels {
     if (channel.state !== "asked") return;
     const foothold = readSubscribed(reply);
     const error = readError(reply);
-    if (error) return this.#refused(channel, new PushError(error.code, error.message || undefined));
+    if (error) return this.#refused(channel, error);
     if (!foothold) return;
     const { epoch, seq } = foothold;
     const { inbox, early, waiting } = channel;
@@ -314,17 +275,4 @@ export class Channels {
     inbox.reset();
     return channel.told ? this.#departures.add(name) : Promise.resolve();
   }
-}
-
-/** Where the channel goes on: from its position, or else from where the application wants. */
-function startOf({ inbox: { position }, start }: Channel): Start {
-  return position ? { position } : start;
-}
-
-/** The gateway is asked for the channel now. */
-function asking(channel: Channel): void {
-  channel.state = "asked";
-  channel.told = true;
-  // The position said all that these would have said.
-  channel.inbox.takeAck();
 }

@@ -16,12 +16,12 @@ import { randomId } from "./clock.ts";
 import { asyncDispose } from "./dispose.ts";
 import { type ClientEvents, EVENT_NAMES, type EventName, type PresenceMember } from "./events.ts";
 import { attachHandler, type MessageHandler } from "./handler.ts";
-import { readPresence, stringsOf } from "./incoming.ts";
+import { stringsOf } from "./incoming.ts";
 import type { StateName, Transport } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { checkOptions, type ClientOptions } from "./options.ts";
 import type { Published } from "./outbox.ts";
-import { memberOf } from "./presence.ts";
+import { readPresence } from "./presence.ts";
 import { PushError } from "./protocol/error.ts";
 import type { Json } from "./protocol/frames.ts";
 import type { Closed } from "./lobby.ts";
@@ -291,12 +291,11 @@ export class PushClient implements AsyncDisposable {
     if (channel !== undefined) channelOf(act, channel);
     const signal = readWait(act, options);
     const { requests, emitter } = this.#open();
-    const entries = await requests.ask(
+    const clients = await requests.ask(
       { type: "presence.query", ...channel !== undefined && { channel } },
       readPresence,
       signal,
     );
-    const clients = entries.map(memberOf);
     emitter.emit("presence_list", { channel: channel ?? null, clients });
     return clients;
   }

@@ -48,12 +48,14 @@ interface Page {
   };
 }
 
-/** The page that the client runs in; `undefined` outside of browsers. */
+let environment: Environment | undefined;
+
+/** The page that all clients here run in; `undefined` outside of browsers. */
 export function browserEnvironment(): Environment | undefined {
   const page = globalThis as unknown as Page;
   const { document } = page;
   if (document === undefined) return undefined;
-  return {
+  return environment ??= {
     onWake(task) {
       const ends = [
         listen(globalThis, "online", () => task()),

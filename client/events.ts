@@ -1,7 +1,7 @@
 import type { StateName, Transport } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import type { Code } from "./protocol/codes.ts";
-import type { GapFrame, Json } from "./protocol/frames.ts";
+import type { Json } from "./protocol/frames.ts";
 
 /** A present client. */
 export interface PresenceMember {
@@ -42,7 +42,7 @@ export interface Gap {
   /** The channel. */
   readonly channel: string;
   /** Why: they expired or were trimmed by a limit (`retention`), or the log is another one (`epoch`). */
-  readonly reason: GapFrame["reason"];
+  readonly reason: "retention" | "epoch";
   /** Epoch of the log that delivery goes on in. */
   readonly epoch: string;
   /** Highest number that is gone. */

@@ -3,6 +3,7 @@ import { Consumer, type ConsumerOptions, Entry, type Gate } from "./consumer.ts"
 import type { PlacedMessage } from "./incoming.ts";
 import { Memory } from "./memory.ts";
 import type { Outcome } from "./message.ts";
+import { Past } from "./past.ts";
 import type { Ack, NackFrame, Position, Ranges } from "./protocol/frames.ts";
 import { RangeSet } from "./protocol/ranges.ts";
 import type { Terms } from "./terms.ts";
@@ -28,8 +29,6 @@ export interface Snapshot {
 /** How messages of a channel are gone: all up to a number, or a single one that was to come again. */
 export type Loss = "many" | "one";
 
-/** Epochs whose messages are refused because a newer one has begun. */
-const MAX_PAST_EPOCHS = 8;
 /** Most numbers in a list of ranges, two for each (`isRanges`). */
 const MAX_RANGES = 2 * 4096;
 
@@ -51,9 +50,7 @@ export class Inbox {
   /** Received for no one yet. */
   #held: Entry[] = [];
   #unacknowledged: RangeSet = new RangeSet();
-  readonly #pastEpochs: Set<string> = new Set();
-  /** Unsettled messages of earlier epochs, by id. */
-  #former: Map<string, Entry> = new Map();
+  #past: Past = new Past();
 
   /** @param channel name of the channel @param context what is around */
   constructor(channel: string, context: InboxContext) {
@@ -112,9 +109,8 @@ export class Inbox {
     this.#open = new RangeSet();
     this.#received = new Map();
     this.#refused = new Map();
-    this.#former = new Map();
     this.#unacknowledged = new RangeSet();
-    this.#pastEpochs.clear();
+    this.#past = new Past();
     this.#held = [];
     for (const consumer of this.#consumers) consumer.clear();
   }
@@ -130,20 +126,16 @@ export class Inbox {
     this.#seq = Math.max(this.#seq, seq);
     if (this.#received.has(seq)) return true;
     const refused = this.#refused.get(seq);
-    const former = id === undefined ? undefined : this.#former.get(id);
     if (refused) {
       this.#refused.delete(seq);
       this.#deliver(refused, message);
     } else if (this.#memory.has(seq)) {
       this.#acknowledge(seq);
-    } else if (former) {
-      this.#former.delete(id!);
-      this.#adopt(former, message);
-    } else if (this.#memory.knew(id)) {
-      this.#memory.add(seq, id);
-      this.#acknowledge(seq);
     } else {
-      this.#deliver(new Entry(message), message);
+      const former = this.#past.take(id);
+      if (former) this.#adopt(former, message);
+      else if (this.#memory.knew(id)) this.#remember(seq, id);
+      else this.#deliver(new Entry(message), message);
     }
     return true;
   }
@@ -221,17 +213,12 @@ export class Inbox {
   /** Makes sure that `epoch` is the one that numbers belong to. */
   #enter(epoch: string, seq: number): boolean {
     if (epoch === this.#epoch) return true;
-    if (this.#pastEpochs.has(epoch)) return false;
+    if (this.#past.has(epoch)) return false;
     if (this.#epoch !== undefined) {
-      if (this.#pastEpochs.size >= MAX_PAST_EPOCHS) this.#pastEpochs.clear();
-      this.#pastEpochs.add(this.#epoch);
+      this.#past.add(this.#epoch, [...this.#received.values(), ...this.#refused.values()]);
     }
-    for (const known of [this.#received, this.#refused]) {
-      for (const entry of known.values()) {
-        if (entry.received.id !== undefined) this.#former.set(entry.received.id, entry);
-      }
-      known.clear();
-    }
+    this.#received.clear();
+    this.#refused.clear();
     this.#memory.changeEpoch();
     this.#open = new RangeSet();
     this.#unacknowledged = new RangeSet();
@@ -305,12 +292,15 @@ export class Inbox {
     if (this.#isCurrent(entry)) {
       this.#received.delete(seq);
       this.#open.delete(seq);
-      this.#memory.add(seq, id);
-      this.#acknowledge(seq);
-    } else if (id !== undefined && this.#former.get(id) === entry) {
-      this.#former.delete(id);
-      this.#memory.addFormer(id);
+      this.#remember(seq, id);
+    } else if (this.#past.settle(entry)) {
+      this.#memory.addFormer(id!);
     }
+  }
+
+  #remember(seq: number, id: string | undefined): void {
+    this.#memory.add(seq, id);
+    this.#acknowledge(seq);
   }
 
   #acknowledge(seq: number): void {

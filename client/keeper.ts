@@ -16,8 +16,8 @@ export interface Kept {
 /** Milliseconds before each try to hold a name: the page before the reload may not be gone yet. */
 const LOCK_DELAYS = [0, 100, 400];
 
-/** Keys in use by this page: two clients of one gateway must not share one. */
-const used = new Set<string>();
+/** Keys in use in each place: two clients of one page must not share one. */
+const keysOf: WeakMap<Keep, Set<string>> = new WeakMap();
 
 /**
  * Keeps the client's name, secret and positions for the page that a reload brings. A duplicated tab
@@ -27,6 +27,7 @@ export class Keeper {
   readonly #keep: Keep;
   readonly #clock: Clock;
   readonly #prefix: string;
+  readonly #used: Set<string>;
   #key: string | undefined;
   #name: string | undefined;
   #release: (() => void) | undefined;
@@ -41,6 +42,8 @@ export class Keeper {
     this.#keep = keep;
     this.#clock = clock;
     this.#prefix = `push:${address}:${name ?? ""}`;
+    this.#used = keysOf.get(keep) ?? new Set();
+    keysOf.set(keep, this.#used);
   }
 
   /** What the page had before the reload, if no other page has it. */
@@ -57,7 +60,7 @@ export class Keeper {
   /** Holds the client's name against other pages. @returns whether it is held */
   async hold(name: string): Promise<boolean> {
     if (this.#name === name) return true;
-    const release = await this.#keep.lock(`push:${name}`);
+    const release = await this.#keep.lock(`push:${name}`).catch(() => undefined);
     if (!release) return false;
     this.#release?.();
     this.#release = release;
@@ -68,29 +71,30 @@ export class Keeper {
   /** Keeps this, if its name is held. */
   save({ clientId, secret, positions }: Kept): void {
     if (this.#name !== clientId) return;
-    try {
-      const text = JSON.stringify({ clientId, secret, positions: [...positions] });
-      this.#keep.write(this.#takeKey(), text);
-    } catch {
-      // A full storage costs the positions of one reload.
-    }
+    this.#write(JSON.stringify({ clientId, secret, positions: [...positions] }));
   }
 
   /** Gives the name back. @param forget whether to keep nothing */
   release(forget: boolean): void {
-    if (this.#key !== undefined) {
-      if (forget && this.#name !== undefined) this.#keep.write(this.#key, null);
-      used.delete(this.#key);
-    }
+    if (forget && this.#name !== undefined) this.#write(null);
+    if (this.#key !== undefined) this.#used.delete(this.#key);
     this.#release?.();
     this.#release = this.#name = this.#key = undefined;
+  }
+
+  #write(text: string | null): void {
+    try {
+      this.#keep.write(this.#takeKey(), text);
+    } catch {
+      // A storage that is full costs the positions of one reload.
+    }
   }
 
   #takeKey(): string {
     for (let i = 0; this.#key === undefined; i++) {
       const key = `${this.#prefix}:${i}`;
-      if (used.has(key)) continue;
-      used.add(key);
+      if (this.#used.has(key)) continue;
+      this.#used.add(key);
       this.#key = key;
     }
     return this.#key;

@@ -9,8 +9,8 @@ import type { Code } from "./protocol/codes.ts";
 /** How frames travel. */
 export type Transport = "websocket" | "longpoll";
 
-/** Name of a {@linkcode State}. */
-export type StateName = State["name"];
+/** Name of a state of the client. */
+export type StateName = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
 
 /** Why the client is in a state. */
 export interface Why {

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from "./clock.ts";
 import { Deferred } from "./deferred.ts";
 import { type Incoming, readError, readPublished } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
-import type { PublishFrame } from "./protocol/frames.ts";
+import type { PublishedFrame, PublishFrame } from "./protocol/frames.ts";
 import { IDEMPOTENCY_WINDOW } from "./protocol/limits.ts";
 import type { Terms } from "./terms.ts";
 import type { Wire } from "./wire.ts";
@@ -104,11 +104,8 @@ export class Outbox {
     if (!item) return false;
     const error = readError(reply);
     const frame = readPublished(reply);
-    if (error) item.answer.reject(new PushError(error.code, error.message || undefined));
-    if (frame) {
-      const { event_id: eventId = "", epoch = "", seq = 0, delivered } = frame;
-      item.answer.resolve({ eventId, epoch, seq, delivered, duplicate: frame.duplicate === true });
-    }
+    if (error) item.answer.reject(error);
+    if (frame) item.answer.resolve(publishedOf(frame));
     return item.answer.settled;
   }
 
@@ -144,6 +141,10 @@ export class Outbox {
     }
     wire.sendText(item.frame);
   }
+}
+
+function publishedOf({ event_id, epoch, seq, delivered, duplicate }: PublishedFrame): Published {
+  return { eventId: event_id!, epoch: epoch!, seq: seq!, delivered, duplicate: duplicate === true };
 }
 
 function unknown(cause?: PushError): PushError {

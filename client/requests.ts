@@ -63,7 +63,7 @@ export class Requests {
       answer(reply) {
         const error = readError(reply);
         const value = error ? undefined : read(reply);
-        if (error) answer.reject(new PushError(error.code, error.message || undefined));
+        if (error) answer.reject(error);
         else if (value !== undefined) answer.resolve(value);
         return answer.settled;
       },

@@ -109,9 +109,8 @@ export class Router {
   #error(frame: Incoming): boolean {
     const error = readError(frame);
     if (!error) return false;
-    const { code, message, channel } = error;
-    const known = new PushError(code, message || undefined);
-    this.#parts.emitter.report(known, "gateway", channel === undefined ? {} : { channel });
+    const { channel } = frame;
+    this.#parts.emitter.report(error, "gateway", typeof channel === "string" ? { channel } : {});
     return true;
   }
 }

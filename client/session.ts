@@ -20,7 +20,7 @@ import type { ConnectedFrame, ConnectFrame, NackFrame, PollBody } from "./protoc
 import { PROTOCOL_VERSION } from "./protocol/limits.ts";
 import { Requests } from "./requests.ts";
 import { Router } from "./router.ts";
-import { DEFAULT_TERMS, type Terms, termsOf } from "./terms.ts";
+import { type Terms, termsOf } from "./terms.ts";
 import { Wire } from "./wire.ts";
 
 /**
@@ -32,7 +32,7 @@ export class Session implements ConnectorHost {
   readonly emitter: Emitter = new Emitter();
   readonly identity: Identity;
   /** What the gateway said last; one object for all who look at it. */
-  readonly terms: Terms = { ...DEFAULT_TERMS };
+  readonly terms: Terms = termsOf({});
   readonly connector: Connector;
   readonly channels: Channels;
   readonly requests: Requests;

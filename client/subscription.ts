@@ -1,4 +1,4 @@
-import type { Member } from "./channels.ts";
+import type { Member } from "./channel.ts";
 import type { Consumer } from "./consumer.ts";
 import { asyncDispose } from "./dispose.ts";
 import type { Inbox } from "./inbox.ts";
@@ -36,11 +36,10 @@ export interface SubscriptionParts {
 export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncDisposable {
   /** Name of the channel. */
   readonly channel: string;
-  readonly #mode: AckMode;
+  readonly #parts: SubscriptionParts;
+  readonly #member: Member;
   readonly #inbox: Inbox;
   readonly #consumer: Consumer | undefined;
-  readonly #leave: () => Promise<void>;
-  readonly #parts: SubscriptionParts;
   readonly #iterators: Set<MessageIterator<T>> = new Set();
   #state: "active" | "ended" = "active";
   #error: unknown;
@@ -48,14 +47,12 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
   /** Made by `PushClient.subscribe`. @param parts what it is made of */
   constructor(parts: SubscriptionParts) {
     this.channel = parts.channel;
-    this.#mode = parts.mode;
-    const member: Member = {
+    this.#parts = parts;
+    this.#member = {
       end: (error) => this.#end(error),
       pause: (error) => this.#endIterators(error),
     };
-    this.#parts = parts;
-    this.#leave = () => parts.leave(member);
-    this.#inbox = parts.join(member);
+    this.#inbox = parts.join(this.#member);
     this.#consumer = parts.attach?.(this.#inbox);
   }
 
@@ -80,7 +77,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
       throw new TypeError(`Cannot iterate the subscription to ${this.channel} as it has a handler`);
     }
     const ended = (iterator: MessageIterator<T>): boolean => this.#iterators.delete(iterator);
-    const iterator = new MessageIterator<T>(this.#inbox, this.#mode, ended);
+    const iterator = new MessageIterator<T>(this.#inbox, this.#parts.mode, ended);
     this.#iterators.add(iterator);
     if (!this.active || this.#parts.closed()) iterator.end(this.#error);
     return iterator;
@@ -94,7 +91,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
    * the gateway is told later. It never rejects.
    */
   unsubscribe(): Promise<void> {
-    const left = this.#leave();
+    const left = this.#parts.leave(this.#member);
     this.#end();
     return left;
   }

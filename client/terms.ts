@@ -14,24 +14,18 @@ export interface Terms {
   readonly maxMessageBytes: number;
 }
 
-/** What holds until a gateway has said otherwise: the gateway's defaults. */
-export const DEFAULT_TERMS: Terms = {
-  delivery: true,
-  ackTimeout: 30_000,
-  retryBackoff: 2,
-  window: 1024,
-  heartbeatInterval: 15_000,
-  maxMessageBytes: MAX_MESSAGE_BYTES,
-};
-
-/** Reads the terms of a checked `connected` frame. */
-export function termsOf(frame: ConnectedFrame): Terms {
+/** What a gateway says; numbers that make no sense, and those it has not said, become its defaults. */
+export function termsOf(frame: Partial<ConnectedFrame>): Terms {
   return {
-    delivery: frame.delivery,
-    ackTimeout: 1000 * frame.ack_timeout,
-    retryBackoff: frame.retry_backoff,
-    window: frame.window,
-    heartbeatInterval: 1000 * frame.heartbeat_interval,
-    maxMessageBytes: frame.max_message_bytes,
+    delivery: frame.delivery !== false,
+    ackTimeout: 1000 * numberIn(frame.ack_timeout, 0.001, 1e6, 30),
+    retryBackoff: numberIn(frame.retry_backoff, 1, 1000, 2),
+    window: numberIn(frame.window, 1, 1e6, 1024),
+    heartbeatInterval: 1000 * numberIn(frame.heartbeat_interval, 0, 1e6, 15),
+    maxMessageBytes: numberIn(frame.max_message_bytes, 1, Infinity, MAX_MESSAGE_BYTES),
   };
+}
+
+function numberIn(value: unknown, min: number, max: number, fallback: number): number {
+  return typeof value === "number" && value >= min && value <= max ? value : fallback;
 }

@@ -1,4 +1,4 @@
-import type { Member } from "./channels.ts";
+import type { Member } from "./channel.ts";
 import { Deferred } from "./deferred.ts";
 import type { Message } from "./message.ts";
 import { PushError } from "./protocol/error.ts";

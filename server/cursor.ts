@@ -52,6 +52,8 @@ export class DeliveryCursor {
     if (stored.settled.length > 0) cursor.#settled = new RangeSet(stored.settled);
     for (const { seq, attempts, redriven } of stored.late) {
       cursor.addLate(seq, { attempts, due: 0, inFlight: false, redriven });
+      // What is late comes by its name, and not in order too.
+      if (seq > stored.floor) (cursor.#settled ??= new RangeSet()).add(seq);
     }
     return cursor;
   }

@@ -136,7 +136,7 @@ export class Dialog {
   async #openExtended({ frame }: Decoded): Promise<void> {
     let opening;
     try {
-      opening = readOpening(frame, this.#hub.context.settings.limits.maxChannels);
+      opening = readOpening(frame);
     } catch (error) {
       if (error instanceof PushError && CODES[error.code].close !== undefined) throw error;
       // A mistake in the frame: the client may correct it over the same connection.

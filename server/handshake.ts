@@ -48,6 +48,8 @@ export interface Opened {
 const MAX_TOKEN = 16_384;
 const MAX_SECRET = 128;
 const MAX_INSTANCE = 64;
+/** Most subscriptions in one frame; each above the client's limit of channels is refused by itself. */
+const MAX_SUBSCRIPTIONS = 1024;
 
 /** Milliseconds that the session of a named client may outlive its connection, and of another. */
 export function sessionTtl(hub: Hub, named: boolean): number {
@@ -60,7 +62,7 @@ export function sessionTtl(hub: Hub, named: boolean): number {
  *
  * @throws {PushError} `unsupported_version`, `bad_request`, `invalid_channel`
  */
-export function readOpening(frame: JsonObject, maxChannels: number): Opening {
+export function readOpening(frame: JsonObject): Opening {
   if (frame.version !== PROTOCOL_VERSION) {
     throw new PushError(
       "unsupported_version",
@@ -75,7 +77,7 @@ export function readOpening(frame: JsonObject, maxChannels: number): Opening {
     instance: requiredString(frame, "instance", MAX_INSTANCE),
     attempt: integerField(frame, "attempt", 0, Number.MAX_SAFE_INTEGER),
     sessionTtl: secondsField(frame, "session_ttl", Number.MAX_SAFE_INTEGER),
-    subscriptions: objectsField(frame, "subscriptions", maxChannels).map((each) => ({
+    subscriptions: objectsField(frame, "subscriptions", MAX_SUBSCRIPTIONS).map((each) => ({
       channel: channelField(each),
       ...startFields(each),
     })),

@@ -257,7 +257,9 @@ export class Session implements Subscriber, Pumped {
     open: Ranges,
     connection: Connection,
   ): void {
-    this.#flowing(channel, epoch, connection)?.adopt(epoch, seq, new RangeSet(open));
+    if (this.#connection !== connection) return;
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription?.isLive) subscription.adopt(epoch, seq, new RangeSet(open));
   }
 
   /** Takes over what was put back into the stored position of a channel from its dead letters. */

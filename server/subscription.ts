@@ -1,7 +1,7 @@
 import type { GapFrame, RangeSet } from "@push/client/protocol";
 import type { Channel } from "./channel.ts";
 import type { HubContext } from "./context.ts";
-import type { DeliveryCursor, Late } from "./cursor.ts";
+import { DeliveryCursor, type Late } from "./cursor.ts";
 import { type Batch, Entry, type Wire } from "./entry.ts";
 import type { Cursor, DeadLetter, StoredMessage } from "./stores/store.ts";
 import type { Connection } from "./transports/connection.ts";
@@ -134,12 +134,18 @@ export class Subscription implements Pumped, Timed {
     // How far was sent is stored too, so that what is sent again carries the mark.
     if (this.#cursor.outstanding > 0) this.#moved();
     this.#cursor.rewind();
+    this.#untell();
   }
 
   /** Takes over what the client says that it has (see {@linkcode DeliveryCursor.adopt}). */
   adopt(epoch: string, seq: number, open: RangeSet): void {
-    if (epoch !== this.#cursor.epoch) return;
-    if (!this.#cursor.adopt(seq, open, this.channel.head)) return;
+    // A client that stands before the gap has not heard of it.
+    const again = this.#untold !== undefined &&
+      (epoch !== this.#cursor.epoch || seq < this.#untold.seq);
+    if (again) this.#untell();
+    const adopted = epoch === this.#cursor.epoch && epoch === this.channel.epoch &&
+      this.#cursor.adopt(seq, open, this.channel.head);
+    if (!again && !adopted) return;
     this.#moved();
     if (this.#live) this.#context.turn.pump(this);
   }
@@ -409,6 +415,17 @@ export class Subscription implements Pumped, Timed {
   #tell(epoch: string, seq: number, reason: GapFrame["reason"]): void {
     this.#context.metrics.gaps++;
     this.#session.tellGap({ channel: this.channel.name, epoch, seq, reason });
+  }
+
+  /** Goes back to before a gap that may not have been told: it is met, and told, again. */
+  #untell(): void {
+    if (this.#untold === undefined) return;
+    const { before } = this.#untold;
+    const { epoch, sent, late } = this.#cursor.snapshot();
+    const marked = epoch === before.epoch ? Math.max(before.sent, sent) : before.sent;
+    this.#cursor = DeliveryCursor.load({ ...before, sent: marked, late });
+    this.#untold = undefined;
+    this.#bytes = 0;
   }
 
   /** A gap counts as told once it, or a message after it, was acknowledged. */

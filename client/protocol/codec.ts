@@ -49,7 +49,9 @@ export function decodeFrame(text: string, maxNesting: number = MAX_NESTING): Dec
  * @throws {PushError} as {@linkcode decodeFrame}; nothing of a batch counts if a part is no object
  */
 export function decodeBatch(text: string, maxNesting: number = MAX_NESTING): Decoded[] {
-  const value = parseJson(text, maxNesting);
+  // The array around a batch is none of the frames' nesting.
+  const isArray = text[skipSpace(text, 0)] === "[";
+  const value = parseJson(text, isArray ? maxNesting + 1 : maxNesting);
   if (!Array.isArray(value)) return [asFrame(value, text)];
   const texts = elementTexts(text);
   return value.map((element, index) => asFrame(element, texts[index]));
@@ -72,9 +74,9 @@ export function memberText(decoded: Decoded, key: string): string | undefined {
     at = skipSpace(text, at);
     if (text[at] !== '"') break;
     const keyEnd = endOfString(text, at);
-    const name = text.slice(at + 1, keyEnd - 1);
-    // An escaped name may spell the key in another way: leave it to the parser.
-    if (name.includes("\\")) return JSON.stringify(decoded.frame[key]);
+    const quoted = text.slice(at, keyEnd);
+    // An escape may spell the same name in another way.
+    const name = quoted.includes("\\") ? JSON.parse(quoted) : quoted.slice(1, -1);
     at = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = endOfValue(text, at);
     if (name === key) found = text.slice(at, end);
@@ -82,7 +84,7 @@ export function memberText(decoded: Decoded, key: string): string | undefined {
     if (text[at] !== ",") break;
     at++;
   }
-  return found ?? JSON.stringify(decoded.frame[key]);
+  return found;
 }
 
 /** Beginning of hostile text, safe to show: printable, quoted, short. */

@@ -71,7 +71,7 @@ async function register(
   const token = bodyToken ?? bearerToken(request.headers.get("authorization"));
   if (connect !== undefined) {
     if (!isObject(connect)) refuse("connect", "a connect frame", connect);
-    const opening = readOpening(connect, hub.context.settings.limits.maxChannels);
+    const opening = readOpening(connect);
     const identity = policy.identify(opening.token ?? token);
     const registered = await pollers.register((connection) =>
       open(hub, identity, opening, connection)

@@ -654,3 +654,101 @@ Deno.test("an acknowledgement after the subscription has ended says nothing", as
   assert(got[0].settled);
   await client.disconnect();
 });
+
+Deno.test("a message that was handled while the epoch changed, and comes after it, is not handled again", async () => {
+  const { client, gateway, clock } = await connected();
+  const handled = gate();
+  const got: unknown[] = [];
+  await client.subscribe("a", ({ data }) => {
+    got.push(data);
+    return handled.promise;
+  });
+  gateway.message("a", 7, { id: "x" });
+  gateway.message("a", 8);
+  await clock.advance(0);
+  gateway.send({ type: "channel.gap", channel: "a", epoch: "e2", seq: 3, reason: "epoch" });
+  await clock.advance(0);
+  handled.open();
+  await clock.advance(1000);
+  gateway.message("a", 4, { epoch: "e2", id: "x" });
+  await clock.advance(1000);
+  assertEquals([got, acknowledged(gateway)], [["a 7", "a 8"], [4]]);
+  await client.disconnect();
+});
+
+Deno.test("a message whose failed handler is gone is settled when it comes again", async () => {
+  const { client, gateway, clock } = await connected();
+  let count = 0;
+  await client.subscribe("a", () => void count++);
+  const failing = await client.subscribe("a", () => Promise.reject(new Error("no")));
+  gateway.message("a", 1);
+  await clock.advance(0);
+  await failing.unsubscribe();
+  gateway.message("a", 1, { redelivered: true, retryCount: 1 });
+  await clock.advance(1000);
+  assertEquals([count, acknowledged(gateway)], [1, [1]]);
+  await client.disconnect();
+});
+
+Deno.test("what a removed listener had not begun goes to the others, or waits", async () => {
+  const { client, gateway, clock } = await connected();
+  const handled = gate();
+  const got: unknown[] = [];
+  const off = client.on("channel_message", ({ data }) => {
+    got.push(data);
+    return handled.promise;
+  });
+  await client.subscribe("a");
+  for (const seq of [1, 2, 3]) gateway.message("a", seq);
+  await clock.advance(0);
+  off();
+  handled.open();
+  await clock.advance(1000);
+  assertEquals([got, acknowledged(gateway)], [["a 1"], [1]]);
+  client.on("channel_message", ({ data }) => got.push(data));
+  await clock.advance(1000);
+  assertEquals([got, acknowledged(gateway)], [["a 1", "a 2", "a 3"], [1, 2, 3]]);
+  await client.disconnect();
+});
+
+Deno.test("of numbers with gaps between them the newest thousands are remembered", async () => {
+  const { client, gateway, clock } = setUp();
+  gateway.terms.window = 100_000;
+  await client.connect();
+  let count = 0;
+  await client.subscribe("a", () => void count++);
+  const frames = Array.from({ length: 4097 }, (_, i) => gateway.messageFrame("a", 2 * i + 1));
+  gateway.send(...frames);
+  await clock.advance(0);
+  assertEquals(count, 4097);
+  gateway.message("a", 8193, { redelivered: true });
+  gateway.message("a", 6001, { redelivered: true });
+  await clock.advance(0);
+  assertEquals(count, 4097);
+  gateway.message("a", 1, { redelivered: true });
+  await clock.advance(0);
+  assertEquals(count, 4098);
+  await client.disconnect();
+});
+
+Deno.test("no list of ranges is longer than a gateway reads", async () => {
+  const { client, gateway, clock } = setUp();
+  gateway.terms.window = 100_000;
+  await client.connect();
+  const subscription = await client.subscribe("a");
+  const frames = Array.from({ length: 5000 }, (_, i) => gateway.messageFrame("a", 2 * i + 1));
+  gateway.send(...frames);
+  await clock.advance(10_000);
+  assertEquals(gateway.last("renew").renew[0].ranges.length, 8192);
+  gateway.drop();
+  await clock.advance(500);
+  const { open } = gateway.last("connect").subscriptions[0].position;
+  assertEquals([open.length, open.at(-2), open.at(-1)], [8192, 8191, 9999]);
+  gateway.clear();
+  client.on("channel_message", () => {});
+  await clock.advance(1000);
+  const lengths = gateway.of("ack").map(({ acks }) => acks[0].ranges.length);
+  assertEquals(lengths, [8192, 1808]);
+  assert(subscription.active);
+  await client.disconnect();
+});

@@ -449,3 +449,66 @@ Deno.test("a lost WebSocket that does not come back is followed by long-polling"
   assertEquals(client.transport, "longpoll");
   await client.disconnect();
 });
+
+Deno.test("a WebSocket that cannot even be made is followed by long-polling", async () => {
+  class Forbidden {
+    constructor() {
+      throw new DOMException("an unsafe socket from a safe page", "SecurityError");
+    }
+  }
+  const { client } = setUp({ WebSocket: Forbidden as unknown as typeof WebSocket });
+  await client.connect();
+  assertEquals(client.transport, "longpoll");
+  await client.disconnect();
+});
+
+Deno.test("a poll waits as long as the gateway's hint says, a minute at most", async () => {
+  for (const [hint, seconds] of [[3, 3], [1e9, 60], ["soon", 0], [-1, 0]]) {
+    const setup: Setup = setUp({
+      transports: ["longpoll"],
+      heartbeatInterval: 30,
+      fetch: async (url, init) => {
+        const response = await setup.gateway.fetch(url, init);
+        if (!url.endsWith("/messages")) return response;
+        return Response.json({ ...await response.json(), poll_interval_hint: hint });
+      },
+    });
+    const { client, gateway, clock } = setup;
+    await client.connect();
+    await clock.advance(0);
+    gateway.send({ type: "pong" });
+    await clock.advance(0);
+    if (seconds !== 0) {
+      assertEquals(gateway.of("poll").length, 1);
+      await clock.advance(1000 * Number(seconds) - 1);
+      assertEquals(gateway.of("poll").length, 1);
+      await clock.advance(1);
+    }
+    assertEquals(gateway.of("poll").length, 2);
+    await client.disconnect();
+  }
+});
+
+Deno.test("disconnect() while the client registers ends there", async () => {
+  const { client, gateway, clock, settle } = setUp({ transports: ["longpoll"] });
+  gateway.http = "hanging";
+  const refused = assertRejects(() => client.connect(), PushError);
+  await settle();
+  await client.disconnect();
+  await refused;
+  assertEquals([gateway.requests.map(({ route }) => route), clock.pending], [["register"], 0]);
+});
+
+Deno.test("a goodbye that cannot be said is followed by unregister", async () => {
+  const setup = setUp({
+    transports: ["longpoll"],
+    fetch: (url, init) =>
+      url.endsWith("/send")
+        ? Promise.reject(new TypeError("connection reset"))
+        : setup.gateway.fetch(url, init),
+  });
+  const { client, gateway } = setup;
+  await client.connect();
+  await client.disconnect();
+  assertEquals(gateway.requests.at(-1)?.route, "unregister");
+});

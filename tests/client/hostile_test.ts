@@ -18,7 +18,12 @@ const VALID: { [key: string]: Json }[] = [
   { type: "presence_diff", channel: "a", joins: [{ client_id: "x" }], updates: [], leaves: [] },
   { type: "error", code: "internal", message: "m", channel: "a" },
   { type: "channel.gap", channel: "b", epoch: "e1", seq: 3, reason: "retention" },
-  { type: "connected", version: 1, client_id: "x", subscriptions: [] },
+  {
+    type: "connected",
+    version: 1,
+    client_id: "x",
+    subscriptions: [{ type: "channel.subscribed", channel: { toString: 1 }, epoch: "e1", seq: 0 }],
+  },
   {
     type: "channel_message",
     channel: "b",
@@ -37,7 +42,21 @@ const VALID: { [key: string]: Json }[] = [
 
 const nonsense: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue(),
-  fc.constantFrom<unknown>(-1, 0.5, 2 ** 53, 1e308, "", "e1", "a", [], {}, [[]], null, true),
+  fc.constantFrom<unknown>(
+    { toString: 1, valueOf: 1 },
+    -1,
+    0.5,
+    2 ** 53,
+    1e308,
+    "",
+    "e1",
+    "a",
+    [],
+    {},
+    [[]],
+    null,
+    true,
+  ),
 );
 
 /** A valid frame with one to three members replaced, removed or added. */

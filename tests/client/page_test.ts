@@ -279,3 +279,61 @@ Deno.test("a storage that is full or broken costs the positions of a reload, and
   assertEquals([client.state, errors], ["connected", []]);
   await client.disconnect();
 });
+
+Deno.test("in a browser the page tells of itself, and its session storage keeps", async () => {
+  const held = new Set<string>();
+  const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  const locks = {
+    request: async (name: string, _: unknown, callback: (lock: unknown) => unknown) => {
+      if (held.has(name)) return await callback(null);
+      held.add(name);
+      await callback({ name });
+      held.delete(name);
+    },
+  };
+  const fakes = { document, navigator: { locks } };
+  const real = Object.entries(fakes).map(([name]) =>
+    [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const
+  );
+  try {
+    for (const [name, value] of Object.entries(fakes)) {
+      Object.defineProperty(globalThis, name, { value, configurable: true });
+    }
+    const { browserEnvironment } = await import("../../client/environment.ts");
+    const page = browserEnvironment()!;
+    assertEquals(browserEnvironment(), page);
+    const told: string[] = [];
+    const ends = [page.onWake(() => told.push("wake")), page.onHide(() => told.push("hide"))];
+    const visible = new Event("visibilitychange");
+    document.dispatchEvent(visible);
+    document.visibilityState = "visible";
+    document.dispatchEvent(new Event("visibilitychange"));
+    dispatchEvent(new Event("online"));
+    dispatchEvent(new Event("pageshow"));
+    dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+    dispatchEvent(new Event("pagehide"));
+    assertEquals(told, ["wake", "wake", "wake", "hide"]);
+    for (const end of ends) end();
+    dispatchEvent(new Event("online"));
+    dispatchEvent(new Event("pagehide"));
+    assertEquals(told.length, 4);
+
+    const keep = page.keep!;
+    keep.write("push test", "kept");
+    assertEquals([keep.read("push test"), sessionStorage.getItem("push test")], ["kept", "kept"]);
+    keep.write("push test", null);
+    assertEquals(keep.read("push test"), null);
+
+    const release = await keep.lock("name");
+    assertEquals(await keep.lock("name"), undefined);
+    release!();
+    await Promise.resolve();
+    await Promise.resolve();
+    assertEquals(typeof await keep.lock("name"), "function");
+  } finally {
+    for (const [name, descriptor] of real) {
+      Reflect.deleteProperty(globalThis, name);
+      if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+    }
+  }
+});

@@ -276,6 +276,33 @@ Deno.test(
 );
 
 Deno.test(
+  "what was refused behind a gap that nobody acknowledged comes once over the next connection",
+  inWorld({ delivery: trimmed }, async (w) => {
+    let bob = await w.extended("bob");
+    await bob.subscribe("c");
+    await bob.drop();
+    await w.publish("c", ...numbers(1, 30));
+    bob = await w.extended("bob");
+    await bob.subscribe("c");
+    const rest = bob.data;
+    const refused = bob.messages[3];
+    assert(await bob.nack(refused, 3600));
+    await w.pass(1_000);
+    await bob.drop();
+    bob = await w.extended("bob");
+    await bob.subscribe("c");
+    await w.settle();
+    assertEquals(bob.data.toSorted(), rest.toSorted());
+    assertEquals(gaps(bob).length, 1);
+    const { epoch } = refused;
+    bob.say({ type: "ack", acks: [{ channel: "c", epoch, ranges: [1, 30] }] });
+    await w.pass(7200_000);
+    assertEquals(story(bob).length, 1 + rest.length);
+    assertEquals((await w.position("bob", "c"))?.floor, 30);
+  }),
+);
+
+Deno.test(
   "own messages and the end of a subscription's past are no gap",
   inWorld({ delivery: { historySize: 2 } }, async (w) => {
     const ann = await w.extended("ann");

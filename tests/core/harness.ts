@@ -329,15 +329,18 @@ export class World {
     await this.clock.advance(ms);
   }
 
-  /** A connection whose client has said nothing yet. */
+  /** A connection whose client has said nothing yet, but is known. */
   dial(
     clientId?: string,
     options?: MemoryConnectionOptions,
-    identity: { subject: string } | undefined = { subject: "anonymous" },
+    identity: { subject: string } = { subject: "anonymous" },
   ): TestClient {
-    const client = new TestClient(this, { identity, clientId }, options);
-    this.#clients.push(client);
-    return client;
+    return this.#accept({ identity, clientId }, options);
+  }
+
+  /** A connection whose client has shown no token. */
+  dialAsStranger(): TestClient {
+    return this.#accept({});
   }
 
   /** A connected client of this name; without one, the gateway mints an id. */
@@ -433,6 +436,15 @@ export class World {
     this.hub.stop();
     await this.settle();
     assertEquals(this.clock.pending, 0, "Timers are left");
+  }
+
+  #accept(
+    terms: { identity?: { subject: string }; clientId?: string },
+    options?: MemoryConnectionOptions,
+  ): TestClient {
+    const client = new TestClient(this, terms, options);
+    this.#clients.push(client);
+    return client;
   }
 
   #makeHub(): Hub {

@@ -30,7 +30,8 @@ for (const jump of [HOUR, -HOUR, 12 * HOUR, -12 * HOUR]) {
         ms += 100;
         assertLess(ms, 26 * SECOND);
       }
-      assert(ms >= 16 * SECOND, `${ms} ms`);
+      // A jump forward counts as a second, since it may have been a pause.
+      assert(ms >= 15 * SECOND, `${ms} ms`);
       for (const client of clients) {
         assertEquals(client.messages.map((m) => m._retry_count ?? 0).filter((n) => n > 1), []);
       }

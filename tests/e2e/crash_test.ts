@@ -42,6 +42,8 @@ Deno.test("a gateway killed with -9 under load loses what the memory store says,
 
   for (let life = 0; life < CRASHES; life++) {
     for (let i = 0; i < PER_LIFE; i++) await publishNext();
+    // Everybody is back, and has heard of the loss before.
+    await Promise.all(listeners.map(({ reached }) => reached(sent)));
     // Some are under way when the process dies.
     const underWay = Array.from({ length: 10 }, publishNext);
     await gateway.kill();

@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { ManualClock } from "../../server/testing/mod.ts";
+import { Turn } from "../../server/turn.ts";
+
+function setUp() {
+  const clock = new ManualClock();
+  const order: string[] = [];
+  const turn = new Turn(clock);
+  const pumped = (name: string, then = () => {}) => ({
+    pump() {
+      order.push(`pump ${name}`);
+      then();
+    },
+  });
+  const flushed = (name: string, then = () => {}) => ({
+    flush() {
+      order.push(`flush ${name}`);
+      then();
+    },
+  });
+  return { clock, order, turn, pumped, flushed };
+}
+
+Deno.test("Turn pumps once what was asked for often, at the end of the turn, in the order of asking", async () => {
+  const { clock, order, turn, pumped } = setUp();
+  const [a, b] = [pumped("a"), pumped("b")];
+  for (const each of [a, b, a, b, a]) turn.pump(each);
+  assertEquals(order, []);
+  await clock.turn();
+  assertEquals(order, ["pump a", "pump b"]);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Turn flushes after everything was pumped, once", async () => {
+  const { clock, order, turn, pumped, flushed } = setUp();
+  const out = flushed("out");
+  turn.flush(out);
+  turn.pump(pumped("a", () => turn.flush(out)));
+  turn.pump(pumped("b", () => turn.flush(out)));
+  await clock.advance(0);
+  assertEquals(order, ["pump a", "pump b", "flush out"]);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Turn leaves what a pump asks for to the next turn, so that others get theirs", async () => {
+  const { clock, order, turn, pumped, flushed } = setUp();
+  const greedy = pumped("greedy", () => {
+    if (order.length < 8) turn.pump(greedy);
+    turn.flush(flushed("greedy"));
+  });
+  turn.pump(greedy);
+  turn.pump(pumped("modest"));
+  await clock.turn();
+  assertEquals(order, ["pump greedy", "pump modest", "flush greedy"]);
+  await clock.turn();
+  assertEquals(order.slice(3), ["pump greedy", "flush greedy"]);
+  await clock.advance(0);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Turn pumps what a flush asks for in the next turn", async () => {
+  const { clock, order, turn, pumped, flushed } = setUp();
+  turn.flush(flushed("out", () => turn.pump(pumped("a"))));
+  await clock.turn();
+  assertEquals(order, ["flush out"]);
+  await clock.turn();
+  assertEquals(order, ["flush out", "pump a"]);
+});
