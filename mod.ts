@@ -37,7 +37,15 @@ export type {
   PushOptions,
   RedisOptions,
 } from "./server/options/options.ts";
-export type { Settings } from "./server/options/settings.ts";
+export type {
+  DeliverySettings,
+  LimitSettings,
+  PollingSettings,
+  PresenceSettings,
+  PushSettings,
+  RedisSettings,
+  Settings,
+} from "./server/options/settings.ts";
 export type { Store } from "./server/stores/store.ts";
 
 if (import.meta.main) {

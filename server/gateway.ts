@@ -75,6 +75,8 @@ export class Gateway {
   readonly #startedAt: number;
 
   /**
+   * Checks the options; nothing is opened yet.
+   *
    * @param options what differs from the defaults
    * @param parts parts to use instead of the usual ones
    * @throws {TypeError} if an option's name or type is wrong

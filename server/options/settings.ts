@@ -7,9 +7,13 @@
 
 /** Settings of presence. */
 export interface PresenceSettings {
+  /** Whether the gateway tracks who is there. */
   readonly enabled: boolean;
+  /** Time between two heartbeats that clients are asked to keep, in milliseconds. */
   readonly heartbeatInterval: number;
+  /** Time without a heartbeat after which a client counts as offline, in milliseconds. */
   readonly offlineTimeout: number;
+  /** Whether subscribers of a channel hear who comes, changes and goes. */
   readonly broadcastChanges: boolean;
   /** Members of a channel above which clients of the fixed wire get no presence events. */
   readonly broadcastLimit: number;
@@ -19,11 +23,17 @@ export interface PresenceSettings {
 
 /** Settings of delivery. */
 export interface DeliverySettings {
+  /** Whether messages are tracked until acknowledged; off, delivery is at most once. */
   readonly enabled: boolean;
+  /** Time to wait for an acknowledgement before a message is sent again, in milliseconds. */
   readonly ackTimeout: number;
+  /** Times that a message is sent again before it goes to the dead letters. */
   readonly maxRetries: number;
+  /** Factor by which the wait grows with each retry. */
   readonly retryBackoff: number;
+  /** Time that a message is kept for those who have not acknowledged it, in milliseconds. */
   readonly messageTtl: number;
+  /** Where messages and positions are kept. */
   readonly storeBackend: "memory" | "kv" | "redis";
   /** File of the Deno KV store. */
   readonly kvPath: string;
@@ -31,42 +41,65 @@ export interface DeliverySettings {
   readonly window: number;
   /** …and most bytes. */
   readonly windowBytes: number;
+  /** Messages that a channel keeps beyond those still awaited by a subscriber. */
   readonly historySize: number;
+  /** Bytes that a channel keeps beyond those still awaited by a subscriber. */
   readonly historyBytes: number;
+  /** Hard end of one channel: beyond it the oldest messages go. */
   readonly maxChannelBytes: number;
+  /** Hard end of the whole store: beyond it the oldest messages go. */
   readonly maxStoreBytes: number;
+  /** Time that a client which did not name itself may be away and still resume, in milliseconds. */
   readonly sessionGrace: number;
+  /** Time that a dead letter is kept, in milliseconds. */
   readonly deadLetterTtl: number;
+  /** Most dead letters of one subscription; beyond it the oldest go. */
   readonly maxDeadLetters: number;
 }
 
 /** Settings of long-polling. */
 export interface PollingSettings {
+  /** Whether clients may fall back to long-polling. */
   readonly enabled: boolean;
+  /** Time that a poll without news is held open, in milliseconds. */
   readonly longPollTimeout: number;
+  /** Most messages in the answer to one poll. */
   readonly maxBatchSize: number;
 }
 
 /** Settings of Redis. */
 export interface RedisSettings {
+  /** Address of Redis; wins over `host`, `port`, `db` and `password`. */
   readonly url: string | undefined;
+  /** Host of Redis. */
   readonly host: string;
+  /** Port of Redis. */
   readonly port: number;
+  /** Number of the database in Redis. */
   readonly db: number;
+  /** Password of Redis. */
   readonly password: string | undefined;
+  /** Beginning of every key in Redis. */
   readonly prefix: string;
+  /** Most connections that one gateway opens to Redis. */
   readonly maxConnections: number;
 }
 
 /** What one client, and all together, may do. */
 export interface LimitSettings {
+  /** Largest frame or request body. */
   readonly maxFrameBytes: number;
+  /** Largest payload of one message, as JSON. */
   readonly maxMessageBytes: number;
+  /** Deepest nesting of JSON in a frame or request body. */
   readonly maxNesting: number;
+  /** Largest presence metadata of one client, as JSON. */
   readonly maxMetadataBytes: number;
   /** Channels that one session may be subscribed to. */
   readonly maxChannels: number;
+  /** Most clients connected at a time. */
   readonly maxConnections: number;
+  /** Most clients remembered; beyond it the one longest away is forgotten. */
   readonly maxSessions: number;
   /** Bytes waiting in one socket's buffer above which its client is a slow consumer. */
   readonly maxBufferedBytes: number;
@@ -76,19 +109,30 @@ export interface LimitSettings {
 
 /** Settings of everything that pushes. */
 export interface PushSettings {
+  /** Whether anything is pushed; off, no push route answers and no store is opened. */
   readonly enabled: boolean;
+  /** Settings of redis. */
   readonly redis: RedisSettings | undefined;
+  /** Settings of presence. */
   readonly presence: PresenceSettings;
+  /** Settings of delivery. */
   readonly delivery: DeliverySettings;
+  /** Settings of polling. */
   readonly polling: PollingSettings;
+  /** Settings of limits. */
   readonly limits: LimitSettings;
 }
 
 /** All settings. */
 export interface Settings {
+  /** Address to listen on; another one than this machine's own needs `authToken`. */
   readonly host: string;
+  /** Port to listen on; 0 picks a free one. */
   readonly port: number;
+  /** Path of the WebSocket. */
   readonly path: string;
+  /** Token that every client must show: printable ASCII without spaces. */
   readonly authToken: string | undefined;
+  /** Settings of push. */
   readonly push: PushSettings;
 }
