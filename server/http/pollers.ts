@@ -62,6 +62,9 @@ export class Pollers {
     attach: AttachPoller,
   ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame; start?(): void }> {
     const { clock, turn, settings, random, metrics } = this.#hub.context;
+    if (this.#entries.size >= settings.limits.maxConnections) {
+      throw new PushError("too_many_connections");
+    }
     const token = randomId(random);
     const hash = hashSecret(token);
     const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };

@@ -3,20 +3,24 @@ import { systemClock } from "../../server/clock.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
 import { within } from "./within.ts";
 
-/** Longest delay in milliseconds that passes by itself. */
-const MOMENT = 50;
-
 /**
  * A manual clock for tests over real sockets: what is to run at the end of this turn of the event
  * loop, or in a moment, runs then, so that messages flow; what has a longer delay waits until the
  * test advances the clock.
  */
 export class SocketClock extends ManualClock {
+  readonly #moment: number;
   readonly #watched = new Map<number, () => void>();
+
+  /** @param moment longest delay in milliseconds that passes by itself */
+  constructor(moment = 50) {
+    super();
+    this.#moment = moment;
+  }
 
   /** See {@linkcode ManualClock.schedule}. */
   override schedule(delay: number, task: () => void): Cancel {
-    const cancel = delay <= MOMENT
+    const cancel = delay <= this.#moment
       ? systemClock.schedule(delay, task)
       : super.schedule(delay, task);
     this.#watched.get(delay)?.();

@@ -1,0 +1,159 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ask } from "../../support/http_client.ts";
+import { TcpClient, upgradeRequest, webSocketFrame } from "../../support/tcp_client.ts";
+import { within } from "../../support/within.ts";
+import { WireClient } from "../../support/wire_client.ts";
+import { type Effects, leave, timed } from "./effect.ts";
+
+/** What the limits do. */
+export const LIMITS: Effects = {
+  "push.limits.maxFrameBytes": {
+    says: "a larger frame ends its connection, a larger body is refused; bytes count, not letters",
+    async run() {
+      await using gateway = await timed({ limits: { maxFrameBytes: 2048, maxMessageBytes: 2048 } });
+      const frame = (fill: string) => ({ type: "ping", fill });
+      const head = JSON.stringify(frame("")).length;
+      for (const [fill, fits] of [["x", true], ["ü", true], ["x", false], ["ü", false]] as const) {
+        await using client = await WireClient.open(gateway.ws);
+        const letters = Math.floor((2048 - head) / (fill === "x" ? 1 : 2)) + (fits ? 0 : 1);
+        client.send(frame(fill.repeat(letters)));
+        if (fits) assertEquals(await client.next(), { type: "pong" });
+        else assertEquals((await client.closed).code, 4513);
+      }
+      const body = { channel: "news", data: "x".repeat(2048) };
+      assertEquals((await ask(`${gateway.http}/api/push/publish`, { body })).status, 413);
+    },
+  },
+  "push.limits.maxMessageBytes": {
+    says: "a larger payload is refused, whoever publishes it",
+    async run() {
+      await using gateway = await timed({ limits: { maxMessageBytes: 20 } });
+      await using client = await WireClient.open(gateway.ws);
+      const publish = (data: string) =>
+        client.ask({ type: "channel.publish", channel: "news", data });
+      assertEquals((await publish("x".repeat(18))).type, "channel.published");
+      assertEquals((await publish("x".repeat(19))).code, "message_too_large");
+      assertEquals((await publish("ü".repeat(10))).code, "message_too_large");
+      await assertRejects(() => gateway.gateway.publish("news", "x".repeat(19)), Error, "21 bytes");
+      const [extended, { max_message_bytes }] = await WireClient.connect(gateway.ws);
+      await extended.close();
+      assertEquals(max_message_bytes, 20);
+    },
+  },
+  "push.limits.maxNesting": {
+    says: "JSON that is nested deeper is refused",
+    async run() {
+      await using gateway = await timed({ limits: { maxNesting: 3 } });
+      await using client = await WireClient.open(gateway.ws);
+      const publish = (data: string) =>
+        client.ask(`{"type":"channel.publish","channel":"news","data":${data}}`);
+      assertEquals((await publish("[[1]]")).type, "channel.published");
+      assertEquals((await publish("[[[1]]]")).code, "nesting_too_deep");
+      const body = '{"channel":"news","data":[[[1]]]}';
+      assertEquals((await ask(`${gateway.http}/api/push/publish`, { body })).status, 400);
+    },
+  },
+  "push.limits.maxMetadataBytes": {
+    says: "larger metadata is refused, of a client and of a channel",
+    async run() {
+      await using gateway = await timed({ limits: { maxMetadataBytes: 10 } });
+      await using client = await WireClient.open(gateway.ws);
+      const heartbeat = (metadata: object) => client.ask({ type: "presence.heartbeat", metadata });
+      assertEquals((await heartbeat({ a: "12" })).ok, true, "ten bytes as JSON");
+      assertEquals((await heartbeat({ a: "123" })).code, "message_too_large");
+      const metadata = { a: "123" };
+      const created = await client.ask({ type: "channel.create", channel: "a", metadata });
+      assertEquals(created.code, "message_too_large");
+    },
+  },
+  "push.limits.maxChannels": {
+    says: "a client is subscribed to so many channels at most",
+    async run() {
+      await using gateway = await timed({ limits: { maxChannels: 2 } });
+      await using client = await WireClient.open(gateway.ws);
+      for (const channel of ["a", "b"]) await client.subscribe(channel);
+      const subscribe = { type: "channel.subscribe", channel: "c" };
+      assertEquals((await client.ask(subscribe)).code, "too_many_channels");
+      await client.ask({ type: "channel.unsubscribe", channel: "a" });
+      assertEquals((await client.ask(subscribe)).ok, true);
+    },
+  },
+  "push.limits.maxConnections": {
+    says: "so many clients are connected at most",
+    async run() {
+      await using gateway = await timed({ limits: { maxConnections: 1 } });
+      const first = await WireClient.open(gateway.ws);
+      await assertRejects(() => WireClient.open(gateway.ws));
+      await first.close();
+      await using second = await WireClient.open(gateway.ws);
+      assertEquals(await second.ask({ type: "ping" }), { type: "pong" });
+    },
+  },
+  "push.limits.maxSessions": {
+    says: "so many clients are remembered; the one longest away goes, one that is there never",
+    async run() {
+      await using gateway = await timed({ limits: { maxSessions: 2 } });
+      const open = (client_id: string) => WireClient.connect(gateway.ws, { client_id });
+      const resumes = async (client_id: string) => {
+        const [client, { resumed }] = await open(client_id);
+        await leave(gateway, client);
+        await gateway.clock.advance(1_000);
+        return resumed;
+      };
+      assertEquals(await resumes("ann"), false);
+      assertEquals(await resumes("bob"), false);
+      assertEquals(await resumes("cid"), false, "ann is forgotten for cid");
+      assertEquals(await resumes("bob"), true);
+      const [bob] = await open("bob");
+      const [dan] = await open("dan");
+      await using _bob = bob;
+      await using _dan = dan;
+      await using eve = await WireClient.open(gateway.ws);
+      eve.send({ type: "connect", version: 1, instance: "i", attempt: 1, client_id: "eve" });
+      assertEquals((await eve.next()).code, "too_many_sessions");
+      assertEquals((await eve.closed).code, 4431);
+      assertEquals(await bob.ask({ type: "ping" }), { type: "pong" });
+      const { body } = await ask(`${gateway.http}/health`);
+      assertEquals(body.push.store.sessionsForgotten, 2);
+    },
+  },
+  "push.limits.maxBufferedBytes": {
+    says: "a client with more waiting for it is closed as a slow consumer",
+    async run() {
+      await using gateway = await timed({
+        limits: { maxBufferedBytes: 70_000 },
+        delivery: { enabled: false },
+      });
+      const gone = Promise.withResolvers<void>();
+      gateway.gateway.on("disconnected", () => gone.resolve());
+      using deaf = await TcpClient.connect(gateway.port);
+      await deaf.write(upgradeRequest("/ws?client_id=deaf"));
+      await deaf.answer();
+      await deaf.write(webSocketFrame('{"type":"channel.subscribe","channel":"news"}'));
+      await deaf.read();
+      const publishing = (async () => {
+        for (let n = 0; n < 300; n++) await gateway.gateway.publish("news", "x".repeat(60_000));
+      })();
+      await within(gone.promise, "the deaf client to be closed");
+      await publishing;
+      const { text } = await ask(`${gateway.http}/metrics`);
+      assertEquals(/^push_closed_total\{code="slow_consumer"\} 1$/m.test(text), true);
+    },
+  },
+  "push.limits.idleTimeout": {
+    says: "a client that gives no sign of life for so long is closed",
+    async run() {
+      await using gateway = await timed({ limits: { idleTimeout: 1 } });
+      using silent = await TcpClient.connect(gateway.port);
+      await silent.write(upgradeRequest("/ws"));
+      await silent.answer();
+      await using living = await WireClient.open(gateway.ws);
+      // The first to come is a ping; it is not answered, and the close follows.
+      const ping = await silent.read();
+      assertEquals(ping![0] & 15, 9);
+      const close = await silent.read();
+      assertEquals(close![0] & 15, 8);
+      assertEquals(await living.ask({ type: "ping" }), { type: "pong" });
+    },
+  },
+};
