@@ -70,6 +70,8 @@ export class Hub implements SessionHost {
   readonly presence: Presence;
   readonly #channels = new Map<string, Channel>();
   readonly #sessions = new Map<string, Session>();
+  /** Sessions without a connection, of which the store does not know everything yet. */
+  readonly #unsaved = new Map<string, Session>();
   /** Attaching and detaching of one session take turns. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #changed = new Set<Session>();
@@ -200,7 +202,7 @@ export class Hub implements SessionHost {
     }
     await Promise.all(
       [...touched.values()].map(({ session, channel, seqs }) =>
-        this.#sessions.get(session)?.takeRedriven(channel, seqs)
+        (this.#sessions.get(session) ?? this.#unsaved.get(session))?.takeRedriven(channel, seqs)
       ),
     );
     this.context.metrics.redriven += letters.length;
@@ -230,6 +232,7 @@ export class Hub implements SessionHost {
     const { connection } = session;
     const held = this.#sessions.get(session.key) === session;
     if (held) this.#sessions.delete(session.key);
+    if (this.#unsaved.get(session.key) === session) this.#unsaved.delete(session.key);
     session.suspend();
     if (held) this.presence.detach(session, false);
     connection?.close("replaced");
@@ -289,7 +292,9 @@ export class Hub implements SessionHost {
       secretHash: request.minted?.secretHash,
     }, clock.now());
     if (!claimed.ok) throw refusal(claimed);
-    const present = this.#sessions.get(owner.key);
+    const unsaved = claimed.resumed ? this.#unsaved.get(owner.key) : undefined;
+    this.#unsaved.delete(owner.key);
+    const present = this.#sessions.get(owner.key) ?? unsaved;
     const session = present ?? new Session(this, owner);
     const older = session.connection;
     session.generation = claimed.generation;
@@ -322,6 +327,7 @@ export class Hub implements SessionHost {
         await store.end(session.key, session.generation, clock.now());
       } else {
         await session.flush();
+        if (session.isUnsaved) this.#unsaved.set(session.key, session);
         await store.release(session.key, session.generation, clock.now());
       }
     } catch {
@@ -345,6 +351,9 @@ export class Hub implements SessionHost {
     const changed = [...this.#changed];
     this.#changed.clear();
     await Promise.all(changed.map((session) => session.flush()));
+    for (const [key, session] of this.#unsaved) {
+      if (!session.isUnsaved) this.#unsaved.delete(key);
+    }
   }
 
   async #sweep(): Promise<void> {

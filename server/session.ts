@@ -288,6 +288,11 @@ export class Session implements Subscriber, Pumped {
     this.#host.changed(this);
   }
 
+  /** Whether positions have changed that are not stored. */
+  get isUnsaved(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** Stores the positions that changed; keeps those for later that could not be stored. */
   async flush(): Promise<void> {
     const changed = [...this.#changed];

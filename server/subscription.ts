@@ -93,8 +93,9 @@ export class Subscription implements Pumped, Timed {
     const present = this.#present(given);
     if (this.#untold === undefined) return present;
     const { before } = this.#untold;
-    // What is late changes meanwhile: it is known by name, on either side of the gap.
-    return before.epoch === present.epoch ? { ...before, late: present.late } : before;
+    // What is late or sent changes meanwhile, on either side of the gap.
+    if (before.epoch !== present.epoch) return before;
+    return { ...before, sent: Math.max(before.sent, present.sent), late: present.late };
   }
 
   /** A message that was given up is stored as such. */
@@ -146,6 +147,8 @@ export class Subscription implements Pumped, Timed {
     const adopted = epoch === this.#cursor.epoch && epoch === this.channel.epoch &&
       this.#cursor.adopt(seq, open, this.channel.head);
     if (!again && !adopted) return;
+    // Nobody has more than a window open: what is claimed beyond is sent again in portions.
+    if (this.#cursor.outstanding > this.#context.settings.delivery.window) this.#cursor.rewind();
     this.#moved();
     if (this.#live) this.#context.turn.pump(this);
   }
@@ -320,12 +323,11 @@ export class Subscription implements Pumped, Timed {
   }
 
   #moveMarks(now: number): void {
-    const { ackTimeout, window } = this.#context.settings.delivery;
+    const { ackTimeout } = this.#context.settings.delivery;
     const cursor = this.#cursor;
     if (this.#olderAt + ackTimeout <= now) {
       const renewed = this.#renewedAt + ackTimeout > now ? this.#renewed : undefined;
       for (const seq of [...cursor.outstandingUpTo(this.#olderSeq)]) {
-        if (cursor.lateCount >= window) break;
         if (renewed?.has(seq)) continue;
         this.#context.metrics.timedOut++;
         this.#fail(seq, undefined, 0, "timeout");
@@ -344,11 +346,13 @@ export class Subscription implements Pumped, Timed {
     const attempts = (late?.attempts ?? 0) + 1;
     const due = wheel.time + delay;
     const dead = attempts > delivery.maxRetries;
+    // Until it is given up, a last attempt that failed is one that may be made again.
+    const made = dead ? attempts - 1 : attempts;
     if (late === undefined) {
-      this.#cursor.defer(seq, { attempts, due: dead ? Infinity : due, inFlight: dead });
+      this.#cursor.defer(seq, { attempts: made, due: dead ? Infinity : due, inFlight: dead });
       this.#releaseBytes(1);
     } else {
-      late.attempts = attempts;
+      late.attempts = made;
       this.#cursor.setLate(late, dead, dead ? Infinity : due);
     }
     if (dead) this.#giveUp(seq, attempts, reason);
@@ -361,11 +365,11 @@ export class Subscription implements Pumped, Timed {
     const { epoch } = this.#cursor;
     const late = this.#cursor.lateAt(seq)!;
     const retryLater = () => {
-      this.#dying.delete(seq);
+      const wasDying = this.#dying.delete(seq);
       const present = this.#cursor.lateAt(seq);
-      if (epoch !== this.#cursor.epoch || (present !== undefined && present !== late)) return;
+      // It may be acknowledged, or put back, meanwhile.
+      if (epoch !== this.#cursor.epoch || present !== (wasDying ? undefined : late)) return;
       this.#cursor.removeLate(seq);
-      late.attempts = attempts - 1;
       late.inFlight = this.#live;
       late.due = this.#live ? wheel.time + settings.delivery.ackTimeout : 0;
       this.#cursor.addLate(seq, late);
@@ -375,7 +379,11 @@ export class Subscription implements Pumped, Timed {
     try {
       const message = late.redriven ?? await this.channel.find(seq);
       if (this.#cursor.lateAt(seq) !== late) return;
-      if (message === undefined) return this.#lose(seq);
+      if (message === undefined) {
+        this.#lose(seq);
+        if (this.#live) this.#context.turn.pump(this);
+        return;
+      }
       this.#cursor.removeLate(seq);
       this.#dying.set(seq, late);
       const letter: DeadLetter = {

@@ -316,6 +316,29 @@ for (const moment of [0, 100, 1_000, 1_999, 2_000, 2_600]) {
 }
 
 Deno.test(
+  "a message that was being given up when its log was lost is not mistaken for one of the new log",
+  inWorld({ delivery }, async (w) => {
+    const bob = await w.subscriber("bob", "c");
+    await w.publish("c", 1, 2);
+    refuseLetters(w);
+    for (const message of bob.take()) assert(await bob.nack(message));
+    w.interposed.target = w.freshStore();
+    await w.interposed.target.claim(
+      { key: "n:bob:anonymous", instance: "x", attempt: 0, ttl: 1e9 },
+      w.clock.now(),
+    );
+    await w.publish("c", "a", "b");
+    for (const message of bob.take()) assert(await bob.ack(message));
+    await w.pass(10_000);
+    w.interposed.before = undefined;
+    assertEquals([bob.take(), await letters(w)], [[], []]);
+    await bob.drop();
+    const again = await w.subscriber("bob", "c");
+    assertEquals(again.data, []);
+  }),
+);
+
+Deno.test(
   "an acknowledgement that comes while a letter could not be stored counts",
   inWorld({ delivery }, async (w) => {
     const bob = await w.subscriber("bob", "c");
@@ -330,6 +353,33 @@ Deno.test(
     w.interposed.before = undefined;
     await w.pass(5 * MINUTE);
     assertEquals(await letters(w), []);
+  }),
+);
+
+Deno.test(
+  "an acknowledgement counts that comes while a failing store is asked for the message to give up",
+  inWorld({ delivery }, async (w) => {
+    await (await w.subscriber("bob", "c")).drop();
+    await w.publish("c", 1);
+    const bob = await w.subscriber("bob", "c");
+    const [message] = bob.take();
+    // Long enough for the hub to let go of the page that it read.
+    await w.pass(3_000);
+    let asked = 0;
+    w.interposed.before = async ({ operation }) => {
+      if (operation !== "read") return;
+      asked++;
+      await new Promise<void>((resolve) => w.clock.schedule(1_000, resolve));
+      throw new PushError("unavailable");
+    };
+    assert(await bob.nack(message));
+    assertEquals(await bob.ack(message), true);
+    await w.pass(5_000);
+    assert(asked > 0);
+    w.interposed.before = undefined;
+    await w.pass(5 * MINUTE);
+    assertEquals([bob.take(), await letters(w)], [[], []]);
+    assertEquals((await w.position("bob", "c"))?.late, []);
   }),
 );
 

@@ -302,6 +302,58 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "an error names the field, what it must be and what was found",
+  inWorld({}, async (w) => {
+    const client = await w.extended("bob");
+    const epoch = "e";
+    const long = "x".repeat(1_000);
+    const wrong: [field: string, frame: Said][] = [
+      ["channel", { type: "channel.subscribe" }],
+      ["channel", { type: "channel.publish", channel: 7, data: 1 }],
+      ["channel", { type: "channel.unsubscribe", channel: long }],
+      ["channel", { type: "presence.query", channel: "" }],
+      ["data", { type: "channel.publish", channel: "c" }],
+      ["id", { type: "channel.publish", channel: "c", data: 1, id: "" }],
+      ["id", { type: "channel.publish", channel: "c", data: 1, id: long }],
+      ["echo", { type: "channel.publish", channel: "c", data: 1, echo: 1 }],
+      ["metadata", { type: "channel.create", channel: "c", metadata: [] }],
+      ["metadata", { type: "presence.heartbeat", metadata: { long, longer: long } }],
+      ["status", { type: "presence.heartbeat", status: long }],
+      ["event_id", { type: "message_ack" }],
+      ["event_id", { type: "message_nack", event_id: long }],
+      ["delay", { type: "message_nack", event_id: "x", delay: -1 }],
+      ["delay", { type: "nack", channel: "c", epoch, seq: 1, delay: 86_401 }],
+      ["position", { type: "channel.subscribe", channel: "c", position: 1 }],
+      ["epoch", { type: "channel.subscribe", channel: "c", position: { seq: 1 } }],
+      ["seq", { type: "channel.subscribe", channel: "c", since: { epoch, seq: -1 } }],
+      ["open", {
+        type: "channel.subscribe",
+        channel: "c",
+        position: { epoch, seq: 1, open: [2, 1] },
+      }],
+      ["last", { type: "channel.subscribe", channel: "c", last: 1.5 }],
+      ["all", { type: "channel.subscribe", channel: "c", all: "yes" }],
+      ["all", { type: "channel.subscribe", channel: "c", all: true, last: 1 }],
+      ["acks", { type: "ack", acks: [1] }],
+      ["acks", { type: "ack", acks: Array(1_000).fill({}) }],
+      ["upto", { type: "ack", acks: [{ channel: "c", epoch, upto: "1" }] }],
+      ["ranges", { type: "ack", acks: [{ channel: "c", epoch, ranges: [1] }] }],
+      ["renew", { type: "renew", renew: {} }],
+      ["seq", { type: "nack", channel: "c", epoch }],
+      ["type", { type: 7 as unknown as string }],
+    ];
+    for (const [field, frame] of wrong) {
+      client.say(frame);
+      await w.settle();
+      const [error] = client.connection.take("error");
+      assertStringIncludes(error?.message ?? "nothing", `'${field}'`, JSON.stringify(frame));
+      assert(error.message.length < 200, error.message);
+    }
+    assertEquals((await w.hub.stats()).channels, 0);
+  }),
+);
+
 // Batches and requests.
 
 Deno.test(

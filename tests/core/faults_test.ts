@@ -63,6 +63,49 @@ Deno.test(
   }),
 );
 
+for (const back of [0, 100, 5_000]) {
+  Deno.test(
+    `what was acknowledged and could not be stored is not sent again to who is back after ${back} ms`,
+    inWorld({}, async (w) => {
+      let bob = await w.subscriber("bob", "c");
+      await w.publish("c", 1, 2, 3);
+      w.interposed.before = ({ operation }) => {
+        if (operation === "commit") throw unavailable();
+      };
+      for (const message of bob.messages.slice(0, 2)) assert(await bob.ack(message));
+      await bob.drop();
+      await w.pass(back);
+      w.interposed.before = undefined;
+      bob = await w.subscriber("bob", "c");
+      assertEquals(bob.messages.map((m) => [m.data, m._redelivered]), [[3, true]]);
+      assert(await bob.ack(bob.messages[0]));
+      await bob.drop();
+      await w.pass(2 * SECOND);
+      assertEquals((await w.position("bob", "c"))?.floor, 3);
+    }),
+  );
+}
+
+Deno.test(
+  "a session that has ended begins anew, though its last position could not be stored",
+  inWorld({}, async (w) => {
+    let bob = await w.extended("bob", { sessionTtl: 10 });
+    await bob.subscribe("c");
+    await w.publish("c", 1);
+    w.interposed.before = ({ operation }) => {
+      if (operation === "commit") throw unavailable();
+    };
+    await bob.ackUpTo(bob.messages[0]);
+    await bob.drop();
+    await w.pass(20 * SECOND);
+    await w.publish("c", 2);
+    w.interposed.before = undefined;
+    bob = await w.subscriber("bob", "c");
+    await w.publish("c", 3);
+    assertEquals(bob.data, [3]);
+  }),
+);
+
 Deno.test(
   "a log that cannot be read is read again, until it can",
   inWorld({}, async (w) => {

@@ -99,6 +99,40 @@ Deno.test(
 );
 
 Deno.test(
+  "a message that is gone when it would be given up is told as a gap, and the channel goes on",
+  inWorld({ delivery: { ...trimmed, window: 1, maxRetries: 0 } }, async (w) => {
+    let bob = await w.subscriber("bob", "c", { wire: "extended" });
+    await w.publish("c", 1);
+    const [{ epoch }] = bob.messages;
+    await bob.drop();
+    await w.publish("c", ...numbers(2, 50));
+    // It has the first one, and is at it.
+    const position = { epoch: epoch!, seq: 1, open: [1, 1] };
+    bob = await w.extended("bob", { subscriptions: [{ channel: "c", position }] });
+    assertEquals(story(bob), []);
+    await w.pass(60_000);
+    const [first, second, message] = story(bob);
+    assertEquals([first, typeof second, typeof message], ["gap 1", "string", "number"]);
+    for (let i = 0; i < 50; i++) await bob.ackUpTo(bob.messages.at(-1)!);
+    assertEquals(bob.data.at(-1), 50);
+  }),
+);
+
+Deno.test(
+  "what is sent again behind a gap that nobody acknowledged carries the mark",
+  inWorld({ delivery: trimmed }, async (w) => {
+    await (await w.subscriber("bob", "c")).drop();
+    await w.publish("c", ...numbers(1, 30));
+    const first = await w.subscriber("bob", "c");
+    assertEquals(first.messages.some(({ _redelivered }) => _redelivered), false);
+    await first.drop();
+    const again = await w.subscriber("bob", "c");
+    assertEquals(again.data, first.data);
+    assertEquals(again.messages.every(({ _redelivered }) => _redelivered), true);
+  }),
+);
+
+Deno.test(
   "a fresh store is told as a gap: another epoch, from its oldest message on",
   inWorld({}, async (w) => {
     const bob = await w.extended("bob");
@@ -202,6 +236,35 @@ Deno.test(
     assertEquals(await again(), first.slice(2));
   }),
 );
+
+for (const how of ["event_id", "upto", "ranges"] as const) {
+  Deno.test(
+    `an acknowledgement of a message before a gap says nothing of the gap (by ${how})`,
+    inWorld({ delivery: trimmed }, async (w) => {
+      let bob = await w.subscriber("bob", "c", { wire: "extended" });
+      await w.publish("c", 1);
+      const [first] = bob.messages;
+      bob.connection.capacity = 0;
+      for (const n of numbers(2, 3000)) await w.hub.publish("c", `${n}`, {});
+      await bob.drain();
+      const [gap] = gaps(bob);
+      const { channel, epoch } = first;
+      if (how === "event_id") await bob.ack(first);
+      else if (how === "upto") await bob.ackUpTo(first);
+      else bob.say({ type: "ack", acks: [{ channel, epoch, ranges: [1, 1] }] });
+      await w.pass(1_000);
+      await bob.drop();
+      bob = await w.subscriber("bob", "c", { wire: "extended" });
+      assertEquals(gaps(bob), [gap]);
+      // By its own number it counts.
+      bob.say({ type: "ack", acks: [{ channel, epoch, upto: gap.seq }] });
+      await w.settle();
+      await bob.drop();
+      bob = await w.subscriber("bob", "c", { wire: "extended" });
+      assertEquals(gaps(bob), []);
+    }),
+  );
+}
 
 Deno.test(
   "a gap counts as heard when its own number is acknowledged",

@@ -67,6 +67,7 @@ export class Interposed {
   target: Store;
   /** What the hub gets. */
   readonly store: Store;
+  #era = 0;
 
   constructor(target: Store) {
     this.target = target;
@@ -112,13 +113,28 @@ export class Interposed {
     };
   }
 
+  /** What is on its way arrives nowhere: neither at the store, nor back. */
+  cut(): void {
+    this.#era++;
+  }
+
   async #call(operation: Operation, args: unknown[]): Promise<unknown> {
+    const era = this.#era;
     this.calls.set(operation, this.count(operation) + 1);
-    if (this.before !== undefined) await this.before({ operation, args });
-    const method = Reflect.get(this.target, operation) as (...args: unknown[]) => Promise<unknown>;
-    const result = await method.apply(this.target, args);
-    if (this.after !== undefined) await this.after({ operation, args });
-    return result;
+    try {
+      if (this.before !== undefined) await this.before({ operation, args });
+      if (era === this.#era) {
+        const method = Reflect.get(this.target, operation) as (
+          ...args: unknown[]
+        ) => Promise<unknown>;
+        const result = await method.apply(this.target, args);
+        if (this.after !== undefined) await this.after({ operation, args });
+        if (era === this.#era) return result;
+      }
+    } catch (error) {
+      if (era === this.#era) throw error;
+    }
+    return await new Promise(() => {});
   }
 }
 
@@ -315,6 +331,7 @@ export class World {
   crash(): void {
     for (const client of this.#clients) client.connection.onClose = undefined;
     this.#clients.length = 0;
+    this.interposed.cut();
     this.hub.stop();
     this.hub = this.#makeHub();
   }
@@ -429,9 +446,9 @@ export class World {
       assertEquals(client.connection.beyondCapacity, 0, "Messages beyond the capacity");
       assertEquals(client.connection.afterClose, 0, "Frames after the close");
     }
-    const drained = this.hub.drain();
-    await this.settle();
-    await this.clock.advance(1000);
+    let isDrained = false;
+    const drained = this.hub.drain().then(() => isDrained = true);
+    for (let i = 0; i < 1000 && !isDrained; i++) await this.clock.advance(10);
     await drained;
     this.hub.stop();
     await this.settle();

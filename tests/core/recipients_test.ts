@@ -221,6 +221,27 @@ Deno.test(
 );
 
 Deno.test(
+  "a position told while messages flow counts at once, and is stored",
+  inWorld({ delivery: { window: 3 } }, async (w) => {
+    const { session, connection } = await w.hubClient("bob", "c");
+    await w.publish("c", ...numbers(1, 8));
+    const seqs = () => connection.take("channel_message").map(({ seq }) => seq);
+    assertEquals(seqs(), [1, 2, 3]);
+    const { epoch } = w.hub.channel("c");
+    // A poller whose last answer was lost has but the first two, and is at one of them.
+    session.adopt("c", epoch, 2, [2, 2], connection);
+    await w.settle();
+    assertEquals(seqs(), [3, 4]);
+    await w.pass(1_000);
+    assertEquals((await w.position("bob", "c"))?.floor, 1);
+    // Of another epoch it says nothing.
+    session.adopt("c", "other", 8, [], connection);
+    await w.settle();
+    assertEquals(seqs(), []);
+  }),
+);
+
+Deno.test(
   "the client's position counts where the session was lost, and never beyond the head",
   inWorld({}, async (w) => {
     await w.publish("c", ...numbers(1, 6));

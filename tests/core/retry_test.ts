@@ -382,3 +382,21 @@ Deno.test(
     assertEquals(new Set(bob.data), new Set(numbers(1, 500)));
   }),
 );
+
+Deno.test(
+  "a window full of redriven messages and one that is never acknowledged stalls nothing",
+  inWorld({ delivery: { ...delivery, window: 1, maxRetries: 0 } }, async (w) => {
+    const bob = await w.subscriber("bob", "c");
+    await w.publish("c", ...numbers(1, 6));
+    for (let i = 0; i < 4; i++) for (const message of bob.take()) await bob.nack(message);
+    assertEquals(bob.data, [1, 2, 3, 4, 5]);
+    await w.hub.redrive({ limit: 10 });
+    // The fifth is not acknowledged: it times out, and then come the four.
+    await w.pass(200 * SECOND);
+    for (let i = 0; i < 40; i++) {
+      for (const message of bob.take()) if (message.data !== 5) await bob.ack(message);
+      await w.pass(SECOND);
+    }
+    assertEquals(new Set(bob.data), new Set(numbers(1, 6)));
+  }),
+);

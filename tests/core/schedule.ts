@@ -1,7 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { type MessageFrame, parseEventId, PushError } from "@push/client/protocol";
+import {
+  type MessageFrame,
+  parseEventId,
+  type Position,
+  PushError,
+  RangeSet,
+} from "@push/client/protocol";
 import { type SeededRandom, seededRandom } from "../../server/testing/mod.ts";
-import { type TestClient, World } from "./harness.ts";
+import { numbers as numbersFrom, type TestClient, World } from "./harness.ts";
 
 /** What a schedule may do beside its everyday work. */
 export interface Troubles {
@@ -11,6 +17,8 @@ export interface Troubles {
   readonly failures: number;
   /** Whether the gateway crashes now and then. */
   readonly crashes: boolean;
+  /** Whether channels are so small that messages are lost, and told as gaps. */
+  readonly trims?: boolean;
 }
 
 const CHANNELS = ["x", "y"] as const;
@@ -28,6 +36,10 @@ class Reader {
   final: Set<string> = new Set();
   /** Acknowledgements on their way, by event id. */
   readonly asked: Map<string, TestClient> = new Map();
+  /** By channel: the highest number received, and what is not answered of those below. */
+  readonly positions: Map<string, { epoch: string; seq: number; open: RangeSet }> = new Map();
+  /** By channel: the highest number that a gap was told of. */
+  readonly gaps: Map<string, number> = new Map();
 
   constructor(name: string) {
     this.name = name;
@@ -40,6 +52,9 @@ export class Schedule {
   readonly #random: SeededRandom;
   readonly #troubles: Troubles;
   readonly #readers: Reader[];
+  _r() {
+    return this.#readers;
+  }
   readonly #wire: ("fixed" | "extended")[];
   readonly #published: Promise<void>[] = [];
   readonly #stored: { channel: string; seq: number; n: number }[] = [];
@@ -47,19 +62,33 @@ export class Schedule {
   #healthy = false;
   #script: string[] = [];
   #redriven = 0;
+  #instances = 0;
+  #crashed = false;
+  /** Own messages of the readers, as "name channel number". */
+  readonly #own = new Set<string>();
 
   constructor(seed: number, troubles: Troubles) {
     const random = this.#random = seededRandom(seed);
     this.#troubles = troubles;
-    this.world = new World({
-      delivery: {
-        ackTimeout: 4_000,
-        maxRetries: random.below(4),
-        retryBackoff: 1 + random.next(),
-        window: 1 + random.below(8),
-        windowBytes: random.pick([200, 2_000, 1_000_000]),
+    this.world = new World(
+      {
+        delivery: {
+          ackTimeout: 4_000,
+          maxRetries: random.below(4),
+          retryBackoff: 1 + random.next(),
+          window: 1 + random.below(8),
+          windowBytes: random.pick([200, 2_000, 1_000_000]),
+          ...(troubles.trims ? { maxChannelBytes: 1_000 + random.below(1_000) } : {}),
+        },
       },
-    });
+    );
+    const { target } = this.world.interposed;
+    const append = target.append.bind(target);
+    target.append = async (channel, drafts, now) => {
+      const result = await append(channel, drafts, now);
+      for (const { seq, source } of result.messages) this.#own.add(`${source} ${channel} ${seq}`);
+      return result;
+    };
     this.#readers = ["ann", "bob", "cid"].map((name) => new Reader(name));
     this.#wire = this.#readers.map(() => random.pick(["fixed", "extended"] as const));
     this.world.interposed.before = ({ operation }) => this.#trouble(operation, "unavailable");
@@ -90,6 +119,7 @@ export class Schedule {
         ...["publish", "publish", "publish", "publish", "publish"] as const,
         ...["answer", "answer", "answer", "answer", "answer", "answer", "answer"] as const,
         ...["pass", "pass", "pass", "connect", "drop", "subscribe", "redrive", "crash"] as const,
+        ...["say", "say", "slow", "drain", "jump"] as const,
       ] as const,
     );
     this.#script.push(action);
@@ -101,7 +131,12 @@ export class Schedule {
     else if (action === "drop") await this.#drop(reader);
     else if (action === "subscribe") this.#subscribe(reader);
     else if (action === "redrive") this.#redrive();
-    else if (this.#troubles.crashes && random.below(6) === 0) this.#crash();
+    else if (action === "say") this.#say(reader);
+    else if (action === "slow") this.#slow(reader);
+    else if (action === "drain") await reader.client?.drain(1 + random.below(5));
+    else if (action === "jump" && random.below(5) === 0) {
+      this.world.clock.jump(random.pick([1, -1]) * 3_600_000);
+    } else if (this.#troubles.crashes && random.below(6) === 0) this.#crash();
     await this.world.pass(random.below(3));
     for (const each of this.#readers) this.#receive(each);
   }
@@ -119,6 +154,16 @@ export class Schedule {
     }
   }
 
+  /** A reader publishes: it does not want its own message. */
+  #say(reader: Reader): void {
+    const data = ++this.#n;
+    reader.client?.say({ type: "channel.publish", channel: this.#random.pick(CHANNELS), data });
+  }
+
+  #slow({ client }: Reader): void {
+    if (client !== undefined) client.connection.capacity = this.#random.below(3);
+  }
+
   #answer(reader: Reader): void {
     const { client } = reader;
     if (client === undefined || client.closed !== undefined) return;
@@ -131,6 +176,8 @@ export class Schedule {
         client.say({ type: "message_nack", event_id, delay: this.#random.below(3) });
       } else {
         reader.asked.set(event_id, client);
+        const { channel, seq } = parseEventId(event_id)!;
+        reader.positions.get(channel)?.open.delete(seq);
         client.say({ type: "message_ack", event_id });
       }
     }
@@ -150,15 +197,38 @@ export class Schedule {
       );
       const again = reader.seen.includes(event_id);
       if (!again) reader.seen.push(event_id);
-      assert(!again || _redelivered === true, `${event_id} came again without a mark`);
+      assert(
+        !again || _redelivered === true || this.#crashed,
+        `${event_id} came again without a mark`,
+      );
+      assert(message.source !== reader.name, `${event_id} is the reader's own`);
+      const { channel, epoch, seq } = parseEventId(event_id)!;
+      const position = reader.positions.get(channel) ?? { epoch, seq: 0, open: new RangeSet() };
+      reader.positions.set(channel, position);
+      position.seq = Math.max(position.seq, seq);
+      position.open.add(seq);
       const { maxRetries } = this.world.settings.delivery;
       assert((_retry_count ?? 0) <= maxRetries, `${event_id}: attempt ${_retry_count}`);
       reader.inbox.push(message);
     }
-    assertEquals(client.connection.take("channel.gap"), []);
-    const unexpected = client.connection.take("error")
-      .filter(({ code }) => code !== "unavailable" && code !== "replaced");
+    for (const { channel, seq } of client.connection.take("channel.gap")) {
+      this.#gap(reader, channel, seq);
+    }
+    const unexpected = client.connection.take("error").filter(({ code, channel, message }) => {
+      if (code !== "gap") {
+        return code !== "unavailable" && code !== "replaced" && code !== "outcome_unknown";
+      }
+      this.#gap(reader, channel!, Number(/number (\d+)/.exec(message)![1]));
+      return false;
+    });
     assertEquals(unexpected, []);
+  }
+
+  #gap(reader: Reader, channel: string, seq: number): void {
+    assert(this.#troubles.trims, "Nothing was lost");
+    reader.gaps.set(channel, Math.max(reader.gaps.get(channel) ?? 0, seq));
+    const position = reader.positions.get(channel);
+    if (position !== undefined) position.seq = Math.max(position.seq, seq);
   }
 
   /** A new connection, whether the old one is gone or not; it subscribes now or later. */
@@ -172,18 +242,26 @@ export class Schedule {
     );
     if (this.#wire[i] === "extended") {
       const subscriptions = this.#random.below(2) === 0
-        ? CHANNELS.map((channel) => ({ channel }))
+        ? CHANNELS.map((channel) => ({ channel, position: this.#positionOf(reader, channel) }))
         : [];
       client.say({
         type: "connect",
         version: 1,
         client_id: reader.name,
-        instance: `${this.#script.length}`,
+        instance: `${++this.#instances}`,
         attempt: 0,
         subscriptions,
       });
     } else client.say({ type: "ping" });
     if (this.#random.below(3) > 0) this.#subscribe(reader);
+  }
+
+  /** What a client says that it has, if it is one that says so. */
+  #positionOf(reader: Reader, channel: string): Position | undefined {
+    const position = reader.positions.get(channel);
+    if (position === undefined || this.#random.below(2) === 0) return undefined;
+    const { epoch, seq, open } = position;
+    return { epoch, seq, open: open.toRanges() };
   }
 
   #subscribe(reader: Reader): void {
@@ -215,6 +293,9 @@ export class Schedule {
 
   #crash(): void {
     this.world.crash();
+    // How far was sent is not stored with each message: a crash forgets marks.
+    this.#crashed = true;
+    this.#published.length = 0;
     for (const reader of this.#readers) {
       reader.client = undefined;
       // Acknowledgements of the last second may be forgotten; while the store fails, older ones.
@@ -256,12 +337,15 @@ export class Schedule {
     const letters = await world.hub.deadLetters({ limit: 100_000 });
     for (const channel of CHANNELS) {
       const { messages, epoch } = await world.store.read(channel, 0, 100_000, world.clock.now());
-      const numbers = messages.map(({ payload }) => Number(payload));
+      const numbers = messages.filter(({ source }) => source === null)
+        .map(({ payload }) => Number(payload));
       assertEquals(numbers, numbers.toSorted((a, b) => a - b), "Stored in sending order");
+      const first = messages[0]?.seq ?? 0;
       for (const stored of this.#stored.filter((each) => each.channel === channel)) {
-        assertEquals(messages[stored.seq - 1]?.payload, String(stored.n), "An answered publish");
+        const { payload } = messages[stored.seq - first] ?? {};
+        assert(payload === String(stored.n) || stored.seq < first, "An answered publish");
       }
-      for (const { name, seen, final } of this.#readers) {
+      for (const { name, seen, final, gaps } of this.#readers) {
         const places = seen.map((id) => parseEventId(id)!).filter((at) => at.channel === channel);
         const seqs = places.map(({ seq }) => seq);
         assertEquals(seqs, seqs.toSorted((a, b) => a - b), `First deliveries to ${name}`);
@@ -269,9 +353,15 @@ export class Schedule {
           letter.channel === channel && letter.session === `n:${name}:anonymous`
         ).map(({ message }) => message.seq);
         assertEquals(new Set(dead).size, dead.length, "One dead letter each");
-        const owed = messages.map(({ seq }) => seq).filter((seq) =>
-          !final.has(`${epoch}:${seq}:${channel}`) && !dead.includes(seq)
+        const owed = messages.filter(({ seq, source }) =>
+          source !== name && !final.has(`${epoch}:${seq}:${channel}`) && !dead.includes(seq) &&
+          seq > (gaps.get(channel) ?? 0)
+        ).map(({ seq }) => seq);
+        const lost = numbersFrom(1, first - 1).filter((seq) =>
+          seq > (gaps.get(channel) ?? 0) && !seqs.includes(seq) &&
+          !this.#own.has(`${name} ${channel} ${seq}`)
         );
+        assertEquals(lost, [], `Lost in silence by ${name} on ${channel}`);
         const position = await world.position(name, channel);
         // What a crash made forget was answered false, or is settled by an older acknowledgement.
         const settled = owed.filter((seq) =>
@@ -279,7 +369,8 @@ export class Schedule {
           seqs.includes(seq)
         );
         assertEquals(owed, settled, `Owed to ${name} on ${channel}`);
-        assertEquals([position?.floor, position?.late], [messages.length, []], name);
+        const head = messages.at(-1)?.seq ?? 0;
+        assertEquals([position?.floor, position?.late], [head, []], `${name} on ${channel}`);
       }
     }
   }

@@ -324,6 +324,24 @@ Deno.test(
 );
 
 Deno.test(
+  "nothing flows to a connection that another gateway's claim has fenced off",
+  inWorld({}, async (w) => {
+    const { session, connection } = await w.hubClient("bob", "c");
+    await w.publish("c", 1);
+    await w.store.claim(
+      { key: "n:bob:anonymous", instance: "elsewhere", attempt: 0, ttl: DAY },
+      w.clock.now(),
+    );
+    const [{ event_id }] = connection.take("channel_message");
+    assert(session.ackEvent(event_id, connection));
+    await w.pass(SECOND);
+    assertEquals([connection.closed?.code, w.hub.subscribers("c")], ["replaced", 0]);
+    await w.publish("c", 2);
+    assertEquals(connection.afterClose, 0);
+  }),
+);
+
+Deno.test(
   "a session that is taken over again and again leaves nothing behind",
   inWorld({}, async (w) => {
     for (const n of numbers(1, 100)) {

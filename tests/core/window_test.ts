@@ -64,6 +64,18 @@ Deno.test(
 );
 
 Deno.test(
+  "a client that claims to have more open than a window gets it again, a window at a time",
+  inWorld({ delivery: { window: 5 } }, async (w) => {
+    await w.publish("c", ...numbers(1, 40));
+    const { epoch } = w.hub.channel("c");
+    const position = { epoch, seq: 30, open: [1, 30] };
+    const bob = await w.extended("bob", { subscriptions: [{ channel: "c", position }] });
+    assertEquals(bob.data, numbers(1, 5));
+    assertEquals(await drain(w, bob), numbers(1, 40));
+  }),
+);
+
+Deno.test(
   "a reader that takes nothing keeps its position, and catches up when it reads again",
   inWorld({}, async (w) => {
     const bob = await w.subscriber("bob", "c", { wire: "extended" });

@@ -1,5 +1,6 @@
 import { longpoll } from "./longpoll_line.ts";
-import { CASES, Trial } from "./suite.ts";
+import { CASES } from "./suite.ts";
+import { Trial } from "./trial.ts";
 import { websocket } from "./websocket_line.ts";
 
 for (const transport of [websocket, longpoll]) {
