@@ -40,6 +40,7 @@ const TAIL_COUNT = 2048;
 const TAIL_BYTES = 2 * 1024 * 1024;
 const PAGE = 256;
 const MAX_PAGES = 32;
+const PAGES_BYTES = 8 * 1024 * 1024;
 const MAX_LOADS = 8;
 const MAX_BATCH_BYTES = 256 * 1024;
 const RETRY_READ = 500;
@@ -69,7 +70,7 @@ export class Channel implements Pumped {
   #tail: Entry[] = [];
   #tailFrom = 0;
   #tailBytes = 0;
-  readonly #pages = new Map<number, Stretch>();
+  readonly #pages = new Map<number, Stretch & { readonly bytes: number }>();
   readonly #loading = new Set<number>();
   #retry: Cancel | undefined;
   readonly #batches = new Map<number, Batch>();
@@ -406,8 +407,15 @@ export class Channel implements Pumped {
     const full = entries.length === PAGE;
     const to = full ? entries[entries.length - 1].seq : head;
     this.#pages.delete(start);
-    if (this.#pages.size >= MAX_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
-    this.#pages.set(start, { from: start, to, entries });
+    const size = messages.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#pages.set(start, { from: start, to, entries, bytes: size });
+    // The pages that were read longest ago give way.
+    let count = 0;
+    let bytes = 0;
+    for (const [first, page] of [...this.#pages].reverse()) {
+      bytes += page.bytes;
+      if (++count > 1 && (count > MAX_PAGES || bytes > PAGES_BYTES)) this.#pages.delete(first);
+    }
   }
 
   /** The store failed: asks it again for what it may have, and for what somebody waits for. */

@@ -253,7 +253,8 @@ export interface Store extends AsyncDisposable {
    */
   append(channel: string, drafts: readonly Draft[], now: number): Promise<AppendResult>;
   /**
-   * Reads what comes after number `after`, at most `limit` messages. Leaves out what has expired.
+   * Reads what comes after number `after`: at most `limit` messages, and fewer only where the log
+   * ends. Leaves out what has expired.
    * A caller whose `after + 1` is below `oldest` has lost messages. Creates the channel if need be:
    * a position needs an epoch that lasts.
    */

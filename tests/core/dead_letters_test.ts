@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { PushError } from "@push/client/protocol";
-import { inWorld, numbers, type TestClient, type World } from "./harness.ts";
+import { inWorld, numbers, type TestClient, World } from "./harness.ts";
 
 const delivery = { ackTimeout: 16_000, maxRetries: 0, retryBackoff: 2 };
 const MINUTE = 60_000;
@@ -403,7 +403,6 @@ Deno.test(
 
 Deno.test("an embedding program hears of each dead letter", async () => {
   const heard: unknown[] = [];
-  const { World } = await import("./harness.ts");
   const w = new World({ delivery }, undefined, {
     deadLettered: (clientId, letter) => heard.push([clientId, letter.message.payload]),
   });

@@ -195,7 +195,7 @@ for (const wire of ["fixed", "extended"] as const) {
 
 Deno.test("every mutation of 'connect' lets the client in, or refuses it with a code and no trace", async () => {
   let s = await scene("extended");
-  let [let_in, refused] = [0, 0];
+  let [letIn, refused] = [0, 0];
   await fc.assert(
     fc.asyncProperty(mutated(OPENING), async ({ frame, what }) => {
       const { w } = s;
@@ -219,7 +219,7 @@ Deno.test("every mutation of 'connect' lets the client in, or refuses it with a 
           assertEquals(client.frames.at(1)?.type, "connected", what);
         } else if (client.closed !== undefined) assert(isCode(client.closed), what);
       } else {
-        let_in++;
+        letIn++;
       }
       await w.end();
       s = await scene("extended");
@@ -227,5 +227,5 @@ Deno.test("every mutation of 'connect' lets the client in, or refuses it with a 
     { ...seeded, numRuns: 800 },
   );
   await s.w.end();
-  assert(let_in > 50 && refused > 50, `${let_in} let in, ${refused} refused`);
+  assert(letIn > 50 && refused > 50, `${letIn} let in, ${refused} refused`);
 });

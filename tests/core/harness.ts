@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import type { GatewayFrame, Json, JsonObject, MessageFrame, Start } from "@push/client/protocol";
+import type { Json, Start } from "@push/client/protocol";
 import type { HubEvents } from "../../server/context.ts";
-import { Dialog } from "../../server/dialog.ts";
 import type { Wire } from "../../server/entry.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
@@ -17,12 +16,15 @@ import { MemoryStore } from "../../server/stores/memory.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import type { Cursor, Store } from "../../server/stores/store.ts";
 import {
-  type FrameOf,
   ManualClock,
   MemoryConnection,
   type MemoryConnectionOptions,
   seededRandom,
 } from "../../server/testing/mod.ts";
+import { Interposed } from "./interposed.ts";
+import { TestClient } from "./test_client.ts";
+
+export { type Said, TestClient } from "./test_client.ts";
 
 /** Settings that differ from the defaults, in milliseconds. */
 export interface Overrides {
@@ -40,245 +42,6 @@ export interface ConnectOptions extends MemoryConnectionOptions {
   readonly secret?: string;
   readonly sessionTtl?: number;
   readonly subscriptions?: readonly (Start & { channel: string })[];
-}
-
-/** A frame as a client says it; tests also say wrong ones. */
-export type Said = { readonly type: string; readonly [member: string]: unknown };
-
-type Operation = Exclude<keyof Store, symbol | "name" | "survives">;
-
-/** One call of a store. */
-export interface Call {
-  readonly operation: Operation;
-  readonly args: readonly unknown[];
-}
-
-/**
- * A store between the hub and a real one: it counts, and a test may delay or refuse what it likes.
- */
-export class Interposed {
-  /** How often each operation was called. */
-  readonly calls: Map<Operation, number> = new Map();
-  /** Awaited before a call reaches the store; the call rejects with what it throws. */
-  before: ((call: Call) => Promise<void> | void) | undefined;
-  /** Awaited when the store has done it, before the hub hears of it. */
-  after: ((call: Call) => Promise<void> | void) | undefined;
-  /** The store itself; another one may take its place. */
-  target: Store;
-  /** What the hub gets. */
-  readonly store: Store;
-  #era = 0;
-
-  constructor(target: Store) {
-    this.target = target;
-    this.store = new Proxy(target, {
-      get: (_, key) => {
-        const value = Reflect.get(this.target, key);
-        if (typeof value !== "function") return value;
-        return (...args: unknown[]) => this.#call(key as Operation, args);
-      },
-    });
-  }
-
-  /** Forgets the counts. */
-  reset(): void {
-    this.calls.clear();
-  }
-
-  /** How often an operation was called. */
-  count(operation: Operation): number {
-    return this.calls.get(operation) ?? 0;
-  }
-
-  /** The next call of an operation rejects with this. */
-  refuseOnce(operation: Operation, error: unknown): void {
-    this.before = (call) => {
-      if (call.operation !== operation) return;
-      this.before = undefined;
-      throw error;
-    };
-  }
-
-  /** Calls of an operation wait until the returned function is called. */
-  hold(operation: Operation): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const before = this.before;
-    this.before = async (call) => {
-      await before?.(call);
-      if (call.operation === operation) await promise;
-    };
-    return () => {
-      this.before = before;
-      resolve();
-    };
-  }
-
-  /** What is on its way arrives nowhere: neither at the store, nor back. */
-  cut(): void {
-    this.#era++;
-  }
-
-  async #call(operation: Operation, args: unknown[]): Promise<unknown> {
-    const era = this.#era;
-    this.calls.set(operation, this.count(operation) + 1);
-    try {
-      if (this.before !== undefined) await this.before({ operation, args });
-      if (era === this.#era) {
-        const method = Reflect.get(this.target, operation) as (
-          ...args: unknown[]
-        ) => Promise<unknown>;
-        const result = await method.apply(this.target, args);
-        if (this.after !== undefined) await this.after({ operation, args });
-        if (era === this.#era) return result;
-      }
-    } catch (error) {
-      if (era === this.#era) throw error;
-    }
-    return await new Promise(() => {});
-  }
-}
-
-/** A connection that tells its owner when the gateway closes it, as a socket does. */
-class Pipe extends MemoryConnection {
-  onClose: (() => void) | undefined;
-
-  override close(...how: Parameters<MemoryConnection["close"]>): void {
-    if (this.closed !== undefined) return;
-    super.close(...how);
-    this.onClose?.();
-  }
-}
-
-/** A client over an in-memory connection, with the gateway's own dialog behind it. */
-export class TestClient {
-  readonly connection: Pipe;
-  readonly #world: World;
-  readonly #dialog: Dialog;
-
-  constructor(
-    world: World,
-    terms: { identity?: { subject: string }; clientId?: string },
-    options: MemoryConnectionOptions = {},
-  ) {
-    this.#world = world;
-    this.connection = new Pipe(options);
-    this.#dialog = new Dialog(world.hub, world.policy, this.connection, {
-      ...terms,
-      onExtended: () => {},
-    });
-    this.connection.onClose = () => this.#dialog.closed(false);
-  }
-
-  /** Code that the gateway closed the connection with. */
-  get closed(): string | undefined {
-    return this.connection.closed?.code;
-  }
-  /** Every frame so far. */
-  get frames(): GatewayFrame[] {
-    return this.connection.frames;
-  }
-  /** Every message so far. */
-  get messages(): MessageFrame[] {
-    return this.frames.filter((frame) => frame.type === "channel_message");
-  }
-  /** Payloads of every message so far. */
-  get data(): Json[] {
-    return this.messages.map(({ data }) => data);
-  }
-  /** Messages that were not taken before. */
-  take(): MessageFrame[] {
-    return this.connection.take("channel_message");
-  }
-  /** Payloads of the messages that were not taken before. */
-  takeData(): Json[] {
-    return this.take().map(({ data }) => data);
-  }
-  /** Error codes so far. */
-  get errors(): string[] {
-    return this.frames.filter((frame) => frame.type === "error").map(({ code }) => code);
-  }
-
-  /** Says one frame, or several as a batch, and waits for nothing. */
-  say(...frames: Said[]): void {
-    this.sayText(JSON.stringify(frames.length === 1 ? frames[0] : frames));
-  }
-  /** Says any text. */
-  sayText(text: string): void {
-    this.#dialog.receive(text);
-  }
-  /** Sends something that is no text. */
-  sayBinary(): void {
-    this.#dialog.receiveBinary();
-  }
-  /** Says a frame, and waits for the answer of this type. */
-  async ask<T extends GatewayFrame["type"]>(
-    frame: Said,
-    answer: T,
-  ): Promise<FrameOf<T>> {
-    const reply = this.connection.next(answer);
-    this.say(frame);
-    await this.#world.settle();
-    return reply;
-  }
-
-  subscribe(channel: string, start: Start = {}): Promise<FrameOf<"channel.subscribed">> {
-    return this.ask({ type: "channel.subscribe", channel, ...start }, "channel.subscribed");
-  }
-  unsubscribe(channel: string): Promise<FrameOf<"channel.unsubscribed">> {
-    return this.ask({ type: "channel.unsubscribe", channel }, "channel.unsubscribed");
-  }
-  publish(
-    channel: string,
-    data: Json,
-    options: { id?: string; echo?: boolean } = {},
-  ): Promise<FrameOf<"channel.published">> {
-    return this.ask({ type: "channel.publish", channel, data, ...options }, "channel.published");
-  }
-  /** Acknowledges by event id; resolves to whether that counted. */
-  async ack(message: MessageFrame): Promise<boolean> {
-    const { event_id } = message;
-    return (await this.ask({ type: "message_ack", event_id }, "ack_received")).ok;
-  }
-  /** Refuses by event id; resolves to whether that counted. */
-  async nack(message: MessageFrame, delay?: number): Promise<boolean> {
-    const frame = { type: "message_nack", event_id: message.event_id };
-    return (await this.ask(delay === undefined ? frame : { ...frame, delay }, "nack_received")).ok;
-  }
-  /** Acknowledges by position (extended wire only). */
-  async ackUpTo(message: MessageFrame): Promise<void> {
-    const { channel, epoch, seq } = message;
-    this.say({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
-    await this.#world.settle();
-  }
-  heartbeat(status?: string, metadata?: JsonObject): Promise<FrameOf<"presence.heartbeat_ack">> {
-    return this.ask({
-      type: "presence.heartbeat",
-      ...(status === undefined ? {} : { status }),
-      ...(metadata === undefined ? {} : { metadata }),
-    }, "presence.heartbeat_ack");
-  }
-  async presence(channel: string | null = null): Promise<FrameOf<"presence.list">["clients"]> {
-    return (await this.ask({ type: "presence.query", channel }, "presence.list")).clients;
-  }
-
-  /** The connection breaks. */
-  async drop(): Promise<void> {
-    this.#dialog.closed(false);
-    this.connection.onClose = undefined;
-    await this.#world.settle();
-  }
-  /** The client closes the connection with 1000. */
-  async leave(): Promise<void> {
-    this.#dialog.closed(true);
-    this.connection.onClose = undefined;
-    await this.#world.settle();
-  }
-  /** The connection takes this many messages more, and says so. */
-  async drain(capacity = Infinity): Promise<void> {
-    this.connection.capacity = capacity;
-    this.#dialog.drained();
-    await this.#world.settle();
-  }
 }
 
 /** A client without a dialog. */

@@ -150,6 +150,33 @@ Deno.test(
 );
 
 Deno.test(
+  "when all that happened cancels out, nothing at all is told",
+  inWorld({}, async (w) => {
+    const [ann, eve] = [
+      await w.subscriber("ann", "c", { wire: "extended" }),
+      await w.subscriber("eve", "c"),
+    ];
+    await w.subscriber("bob", "c");
+    await w.settle();
+    const before = [ann.frames.length, eve.frames.length];
+    await (await w.subscriber("cid", "c")).leave();
+    // What waited from before is told with the next second; of cid it says nothing.
+    await w.pass(3 * SECOND);
+    const cid = [ann, eve].flatMap(({ frames }, i) => frames.slice(before[i]))
+      .filter((frame) => JSON.stringify(frame).includes("cid"));
+    assertEquals(cid, []);
+    const quiet = [ann.frames.length, eve.frames.length];
+    await (await w.subscriber("dan", "c")).heartbeat();
+    await w.settle();
+    const told = [ann.frames.length, eve.frames.length];
+    assert(told[0] > quiet[0] && told[1] > quiet[1]);
+    await (await w.subscriber("fay", "c")).leave();
+    await w.pass(3 * SECOND);
+    assertEquals([ann.frames.length, eve.frames.length], told);
+  }),
+);
+
+Deno.test(
   "at most one presence_diff a second and channel, however much changes",
   inWorld({}, async (w) => {
     const ann = await w.subscriber("ann", "c", { wire: "extended" });

@@ -61,7 +61,6 @@ export class Schedule {
   #n = 0;
   #healthy = false;
   #script: string[] = [];
-  #redriven = 0;
   #instances = 0;
   #crashed = false;
   /** Own messages of the readers, as "name channel number". */
@@ -285,7 +284,7 @@ export class Schedule {
   #redrive(): void {
     if (this.#random.below(3) > 0) return;
     const redriven = this.world.hub.redrive({ limit: 3 }).then(
-      (letters) => void (this.#redriven += letters.length),
+      () => {},
       () => {},
     );
     this.#published.push(redriven);

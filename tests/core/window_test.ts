@@ -158,7 +158,7 @@ Deno.test(
 );
 
 Deno.test(
-  "subscribers that come back to 50 000 messages share their reads",
+  "200 subscribers that come back to 10 000 messages share their reads",
   inWorld({ delivery: { historySize: 100_000, historyBytes: 2 ** 30 } }, async (w) => {
     const clients = await Promise.all(numbers(1, 200).map((n) => w.hubClient(`n${n}`, "c")));
     for (const { session, connection } of clients) await w.hub.detach(session, connection, "lost");
