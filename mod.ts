@@ -46,6 +46,8 @@ export type {
   RedisSettings,
   Settings,
 } from "./server/options/settings.ts";
+export type { ChannelInfo, DeadLetterInfo, DeadLetterQuery, PresenceInfo } from "./server/views.ts";
+export { type Code, PushError, type PushErrorOptions } from "@push/client/protocol";
 export type { Store } from "./server/stores/store.ts";
 
 if (import.meta.main) {

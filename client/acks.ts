@@ -1,6 +1,7 @@
+import { isRecord } from "./check.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Ack, RenewFrame } from "./protocol/frames.ts";
+import type { Ack, Json, RenewFrame } from "./protocol/frames.ts";
 import type { Terms } from "./terms.ts";
 import type { Wire } from "./wire.ts";
 
@@ -19,11 +20,17 @@ export interface AcksContext {
 const MAX_WAIT = 200;
 /** Most messages in one frame: as many ranges as a gateway reads (`isRanges`). */
 const MAX_COUNT = 4096;
+/**
+ * Part of the window's bytes, counted in UTF-16 code units, that is acknowledged at once: as JSON one
+ * of them is at most 6 bytes, so this comes before the window is full.
+ */
+const MAX_PART = 1 / 8;
 
 /** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
 export class Acks {
   readonly #context: AcksContext;
   #count = 0;
+  #size = 0;
   #cancelFlush: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
   /** Channels that the last renewal named. */
@@ -34,14 +41,17 @@ export class Acks {
     this.#context = context;
   }
 
-  /** One more message waits to be acknowledged. */
-  settled(): void {
+  /** One more message waits to be acknowledged. @param data its payload */
+  settled(data: Json): void {
     const { clock, terms, wire } = this.#context;
-    this.#count++;
     if (!wire.up) return;
-    if (this.#count >= Math.min(terms.window / 2, MAX_COUNT)) this.flush();
-    else {this.#cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), () =>
-        this.flush());}
+    this.#count++;
+    this.#size += sizeOf(data);
+    const full = this.#count >= Math.min(terms.window / 2, MAX_COUNT) ||
+      this.#size >= terms.windowBytes * MAX_PART;
+    if (full) return this.flush();
+    const wait = Math.min(MAX_WAIT, terms.ackTimeout / 4);
+    this.#cancelFlush ??= clock.schedule(wait, () => this.flush());
   }
 
   /** Acknowledges what is settled. What is settled without a connection waits for the next one. */
@@ -55,7 +65,7 @@ export class Acks {
       const ack = inbox.takeAck();
       if (ack) acks.push(ack);
     }
-    this.#count = 0;
+    this.#count = this.#size = 0;
     if (acks.length === 0) return;
     wire.send({ type: "ack", acks });
     this.#context.acknowledged();
@@ -80,7 +90,7 @@ export class Acks {
     this.#cancelFlush?.();
     this.#cancelRenewal?.();
     this.#cancelFlush = this.#cancelRenewal = undefined;
-    this.#count = 0;
+    this.#count = this.#size = 0;
     this.#renewed.clear();
   }
 
@@ -98,4 +108,18 @@ export class Acks {
     }
     if (renew.length > 0) this.#context.wire.send({ type: "renew", renew });
   }
+}
+
+/** About the length of a value as JSON. Does not recur, as payloads may be deep. */
+function sizeOf(data: Json): number {
+  let size = 0;
+  const rest: unknown[] = [data];
+  while (rest.length > 0) {
+    const value = rest.pop();
+    if (typeof value === "string") size += value.length;
+    else if (Array.isArray(value)) { for (const item of value) rest.push(item); }
+    else if (isRecord(value)) { for (const entry of Object.entries(value)) rest.push(...entry); }
+    size += 4;
+  }
+  return size;
 }

@@ -102,7 +102,7 @@ export function readPublish(options: PublishOptions | undefined): {
 }
 
 /** Checks the options of `subscribe`. */
-export function readSubscribe(options: SubscribeOptions | undefined): {
+export function readSubscribe(channel: string, options: SubscribeOptions | undefined): {
   mode: AckMode;
   concurrency: number;
   start: Start;
@@ -116,7 +116,7 @@ export function readSubscribe(options: SubscribeOptions | undefined): {
   return {
     mode,
     concurrency: numberOf(act, "concurrency", o.concurrency, { min: 1, integer: true }, 1),
-    start: startOf(o),
+    start: startOf(channel, o),
     signal: signalOf(act, o.signal),
   };
 }
@@ -153,13 +153,16 @@ export function metadataOf(act: string, value: unknown): { [key: string]: Json }
   return JSON.parse(jsonOf(act, "metadata", value));
 }
 
-function startOf({ since, last, all }: Partial<SubscribeOptions>): Start {
+function startOf(channel: string, { since, last, all }: Partial<SubscribeOptions>): Start {
   const act = "subscribe";
   const start: Start = {};
   if (since !== undefined) {
-    const place = typeof since === "string" ? parseEventId(since) : since;
-    const wanted = "the eventId of a message, or its epoch and seq";
-    if (place === undefined) refuseRange(act, "since", wanted, since);
+    const parsed = typeof since === "string" ? parseEventId(since) : undefined;
+    const place = typeof since === "string" ? parsed : since;
+    const wanted = "the eventId of a message of the channel, or its epoch and seq";
+    if (place === undefined || (parsed && parsed.channel !== channel)) {
+      refuseRange(act, "since", wanted, since);
+    }
     if (!isRecord(place)) refuseType(act, "since", wanted, since);
     const { epoch, seq } = place;
     if (!isEpoch(epoch) || !isSeq(seq)) refuseRange(act, "since", wanted, since);

@@ -27,6 +27,8 @@ export class Channel {
   told = false;
   /** Whether it ever flowed: its refusal then is not the answer to anybody's call. */
   proved = false;
+  /** Whether the gateway had a position of it before this object asked, which nobody has given up. */
+  stored = false;
   /** Refusals in a row. */
   tries = 0;
   /** Ends the wait before it is asked for again. */

@@ -64,14 +64,20 @@ export class Channels {
     return channel?.state === "flowing" ? channel.inbox : undefined;
   }
 
-  /** Whether a channel is wanted already. */
+  /** Whether a channel has members already. */
   has(name: string): boolean {
-    return this.#wanted.has(name);
+    return (this.#wanted.get(name)?.members.size ?? 0) > 0;
   }
 
   /** Adds a member; the first one of a channel makes it wanted. */
   join(name: string, member: Member, start: Start): Inbox {
-    const channel = this.#wanted.get(name) ?? this.#want(name, start);
+    let channel = this.#wanted.get(name);
+    // A start takes the place of the stored position that has kept the channel.
+    if (channel?.members.size === 0 && Object.keys(start).length > 0) {
+      void this.#drop(channel);
+      channel = undefined;
+    }
+    channel ??= this.#want(name, start);
     channel.members.add(member);
     return channel.inbox;
   }
@@ -97,12 +103,17 @@ export class Channels {
   /**
    * Removes a member; the last one of a channel ends the subscription.
    *
+   * @param keep whether a position that the gateway had before goes on: the subscription then stays,
+   * and its messages wait for the next member, until the client is closed
    * @returns a promise that fulfills when the gateway has followed, or when it cannot be told now
    */
-  leave(name: string, member: Member): Promise<void> {
+  leave(name: string, member: Member, keep = false): Promise<void> {
     const channel = this.#wanted.get(name);
-    if (!channel?.members.delete(member) || channel.members.size > 0) return Promise.resolve();
-    return this.#drop(channel);
+    if (!channel?.members.delete(member)) return Promise.resolve();
+    if (!keep) channel.stored = false;
+    // Before the answer nobody knows whether there was a position.
+    const kept = keep && channel.told && (channel.stored || !channel.proved);
+    return kept || channel.members.size > 0 ? Promise.resolve() : this.#drop(channel);
   }
 
   /** Ends the subscription for every member; as {@linkcode Channels.leave}. */
@@ -192,6 +203,8 @@ export class Channels {
       for (const waiting of [...channel.waiting]) waiting.reject(error);
       for (const member of [...channel.members]) member.pause(wanted ? undefined : error);
       if (forget) channel.inbox.reset();
+      // What only a stored position has kept here is kept at the gateway.
+      if (channel.members.size === 0) this.#wanted.delete(channel.name);
     }
     if (!forget) return;
     this.#departures.clear();
@@ -236,8 +249,10 @@ export class Channels {
     const { inbox, early, waiting } = channel;
     const isNew = inbox.position === undefined;
     channel.state = "flowing";
+    if (!channel.proved && foothold.stored === true) channel.stored = true;
     channel.proved = true;
     channel.tries = 0;
+    if (channel.members.size === 0 && !channel.stored) return void this.#drop(channel);
     inbox.start(epoch, seq);
     inbox.refuseAgain();
     for (const each of [...waiting]) each.resolve();

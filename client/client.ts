@@ -148,8 +148,10 @@ export class PushClient implements AsyncDisposable {
       refuseType("subscribe", "handler", "a function", handlerOrOptions);
     }
     const options = handler ? givenOptions : handlerOrOptions as SubscribeOptions | undefined;
-    const { mode, concurrency, start, signal } = readSubscribe(options);
-    channelOf("subscribe", channel);
+    const { mode, concurrency, start, signal } = readSubscribe(
+      channelOf("subscribe", channel),
+      options,
+    );
     const { channels, emitter, terms } = this.#open();
     const [name] = Object.keys(start);
     if (name !== undefined && channels.has(channel)) {
@@ -243,7 +245,8 @@ export class PushClient implements AsyncDisposable {
 
   /**
    * Waits for one message of a channel, subscribing for that long if nobody else has. Messages that
-   * come before it and do not match count as handled.
+   * come before it and do not match count as handled. Where a client with a name of its own has a
+   * backlog at the gateway, it begins there, and what comes after the message waits for `subscribe`.
    *
    * @throws {DOMException} named `TimeoutError` if none came in time
    * @throws {PushError} if the gateway refuses the channel, or the client is closed
@@ -273,10 +276,13 @@ export class PushClient implements AsyncDisposable {
     const said = { status, metadata: metadataOf(act, metadata) };
     const signal = readWait(act, options);
     const { heartbeat, requests } = this.#open();
-    heartbeat.status = said;
     await requests.ask(
       { type: "presence.heartbeat", ...said },
-      (reply) => reply.type === "presence.heartbeat_ack" ? true : undefined,
+      (reply) => {
+        if (reply.type !== "presence.heartbeat_ack") return undefined;
+        heartbeat.status = said;
+        return true;
+      },
       signal,
     );
   }

@@ -54,6 +54,8 @@ export class Consumer {
   readonly #gate: Gate;
   readonly #options: ConsumerOptions;
   readonly #queue: Entry[] = [];
+  /** Handed out, and neither settled nor given back. */
+  readonly #begun: Set<Entry> = new Set();
   #room: number;
   #planned = false;
 
@@ -97,6 +99,15 @@ export class Consumer {
     this.#inbox.detach(this, this.#queue.splice(0));
   }
 
+  /** Takes nothing more from the inbox, and gives back what has begun. */
+  release(): void {
+    this.#room = -Infinity;
+    const begun = [...this.#begun].filter((entry) => this.#inbox.has(entry));
+    for (const entry of begun) entry.running--;
+    this.#begun.clear();
+    this.#inbox.detach(this, [...begun, ...this.#queue.splice(0)]);
+  }
+
   /** Forgets what waits. */
   clear(): void {
     this.#queue.length = 0;
@@ -105,8 +116,9 @@ export class Consumer {
   #begin(entry: Entry): void {
     this.#room--;
     entry.running++;
+    this.#begun.add(entry);
     const settle = (outcome: Outcome): void => {
-      entry.running--;
+      if (this.#begun.delete(entry)) entry.running--;
       this.#inbox.finish(entry, this, outcome);
       this.#options.settled?.();
     };

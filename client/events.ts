@@ -25,7 +25,7 @@ export interface PresenceList {
   readonly clients: readonly PresenceMember[];
 }
 
-/** A client came, went or changed. */
+/** Another client came, went or changed. */
 export interface PresenceChange {
   /** Channel that the client is in. */
   readonly channel: string;

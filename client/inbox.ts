@@ -4,7 +4,7 @@ import type { PlacedMessage } from "./incoming.ts";
 import { Memory } from "./memory.ts";
 import type { Outcome } from "./message.ts";
 import { Past } from "./past.ts";
-import type { Ack, NackFrame, Position, Ranges } from "./protocol/frames.ts";
+import type { Ack, Json, NackFrame, Position, Ranges } from "./protocol/frames.ts";
 import { RangeSet } from "./protocol/ranges.ts";
 import type { Terms } from "./terms.ts";
 
@@ -13,8 +13,8 @@ export interface InboxContext {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly terms: Terms;
-  /** One more message waits to be acknowledged. */
-  settled(): void;
+  /** One more message waits to be acknowledged. @param data its payload */
+  settled(data: Json): void;
   /** A message is refused. @returns whether the gateway could be told */
   refused(frame: NackFrame): boolean;
 }
@@ -26,8 +26,11 @@ export interface Snapshot {
   readonly settled: Ranges;
 }
 
-/** How messages of a channel are gone: all up to a number, or a single one that was to come again. */
-export type Loss = "many" | "one";
+/**
+ * How messages of a channel are gone: all up to a number, or a single one that was to come again;
+ * or the notice repeats one that was told.
+ */
+export type Loss = "many" | "one" | "told";
 
 /** Most numbers in a list of ranges, two for each (`isRanges`). */
 const MAX_RANGES = 2 * 4096;
@@ -44,6 +47,8 @@ export class Inbox {
   readonly #memory: Memory = new Memory();
   #epoch: string | undefined;
   #seq = 0;
+  /** Number of the last gap that was told, in this epoch. */
+  #toldGap: number | undefined;
   #open: RangeSet = new RangeSet();
   #received: Map<number, Entry> = new Map();
   #refused: Map<number, Entry> = new Map();
@@ -130,11 +135,11 @@ export class Inbox {
       this.#refused.delete(seq);
       this.#deliver(refused, message);
     } else if (this.#memory.has(seq)) {
-      this.#acknowledge(seq);
+      this.#acknowledge(seq, message.data);
     } else {
       const former = this.#past.take(id);
       if (former) this.#adopt(former, message);
-      else if (this.#memory.knew(id)) this.#remember(seq, id);
+      else if (this.#memory.knew(id)) this.#remember(message, seq);
       else this.#deliver(new Entry(message), message);
     }
     return true;
@@ -146,8 +151,11 @@ export class Inbox {
    * @returns which are gone; `undefined` if the gap does not belong here
    */
   gap(epoch: string, seq: number): Loss | undefined {
-    const loss = epoch !== this.#epoch || seq > this.#seq ? "many" : "one";
+    const isMany = epoch !== this.#epoch || seq > this.#seq;
+    // A poll states the position again before the notice that was on its way has come.
+    const loss = isMany ? "many" : seq === this.#toldGap ? "told" : "one";
     if (!this.#enter(epoch, seq)) return undefined;
+    if (isMany) this.#toldGap = seq;
     this.#seq = Math.max(this.#seq, seq);
     if (this.#refused.delete(seq)) this.#open.delete(seq);
     return loss;
@@ -161,17 +169,23 @@ export class Inbox {
     return consumer;
   }
 
-  /** Removes a consumer, and what it has not begun from its queue. */
-  detach(consumer: Consumer, unbegun: readonly Entry[]): void {
+  /** Whether an entry may still be handed out: not if the session that it came in is over. */
+  has(entry: Entry): boolean {
+    return this.#isCurrent(entry) || this.#past.holds(entry);
+  }
+
+  /** Removes a consumer; what it has not finished goes to the others, or waits for the next one. */
+  detach(consumer: Consumer, unfinished: readonly Entry[]): void {
     this.#consumers.delete(consumer);
-    for (const entry of unbegun) {
+    for (const entry of unfinished) {
       if (entry.waiting.delete(consumer) && entry.waiting.size === 0) this.#conclude(entry);
     }
   }
 
   /** A consumer is done with an entry. */
   finish(entry: Entry, consumer: Consumer, outcome: Outcome): void {
-    if (!entry.waiting.delete(consumer)) return;
+    // Who has given it back may still settle it, until somebody else has taken it.
+    if (!entry.waiting.delete(consumer) && !this.#unhold(entry)) return;
     if (outcome === "acked") entry.succeeded.add(consumer);
     else entry.delay = Math.max(entry.delay ?? 0, outcome.delay);
     if (entry.waiting.size === 0) this.#conclude(entry);
@@ -224,6 +238,7 @@ export class Inbox {
     this.#unacknowledged = new RangeSet();
     this.#epoch = epoch;
     this.#seq = seq;
+    this.#toldGap = undefined;
     return true;
   }
 
@@ -254,6 +269,12 @@ export class Inbox {
     } else {
       this.#held.push(entry);
     }
+  }
+
+  #unhold(entry: Entry): boolean {
+    const index = this.#held.indexOf(entry);
+    if (index >= 0) this.#held.splice(index, 1);
+    return index >= 0;
   }
 
   /** Every consumer is done with the entry, or gone. */
@@ -288,25 +309,25 @@ export class Inbox {
   }
 
   #settle(entry: Entry): void {
-    const { received: { id }, seq } = entry;
+    const { received, seq } = entry;
     if (this.#isCurrent(entry)) {
       this.#received.delete(seq);
       this.#open.delete(seq);
-      this.#remember(seq, id);
+      this.#remember(received, seq);
     } else if (this.#past.settle(entry)) {
-      this.#memory.addFormer(id!);
+      this.#memory.addFormer(received.id!);
     }
   }
 
-  #remember(seq: number, id: string | undefined): void {
+  #remember({ id, data }: PlacedMessage, seq: number): void {
     this.#memory.add(seq, id);
-    this.#acknowledge(seq);
+    this.#acknowledge(seq, data);
   }
 
-  #acknowledge(seq: number): void {
+  #acknowledge(seq: number, data: Json): void {
     if (!this.#context.terms.delivery) return;
     this.#unacknowledged.add(seq);
-    this.#context.settled();
+    this.#context.settled(data);
   }
 
   #isCurrent(entry: Entry): boolean {

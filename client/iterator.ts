@@ -8,8 +8,8 @@ export type AckMode = "auto" | "manual";
 
 /**
  * Messages of a channel, one by one. Asking for the next one acknowledges those handed out before,
- * unless acknowledgement is manual. Leaving a loop early refuses what was handed out and not
- * acknowledged, so that it comes again at once to whoever reads on.
+ * unless acknowledgement is manual. Leaving a loop early gives back what was handed out and not
+ * acknowledged, for whoever reads on; the gateway hears nothing of it.
  */
 export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
   readonly #consumer: Consumer;
@@ -53,9 +53,10 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
     return answer.promise;
   }
 
-  /** Ends the loop early: refuses what was handed out and not acknowledged. */
+  /** Ends the loop early: gives back what was handed out and not acknowledged. */
   return(): Promise<IteratorResult<Message<T>>> {
-    for (const message of this.#handed.splice(0)) message.nack();
+    this.#handed = [];
+    this.#consumer.release();
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }

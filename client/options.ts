@@ -34,6 +34,12 @@ export interface ClientOptions {
   readonly fallbackToPolling?: boolean;
   /** Transports, the best first. Default `["websocket", "longpoll"]`. */
   readonly transports?: readonly Transport[];
+  /**
+   * Address that `/api/push/…` is appended to, where a proxy has moved it: `http:` or `https:`.
+   * Default the address of the client without `/ws` at the end of its path; without any path if a
+   * `ws:` or `wss:` address ends otherwise.
+   */
+  readonly apiUrl?: string | URL;
   /** Seconds in which a WebSocket must be open and accepted, above 0. Default 4. */
   readonly connectTimeout?: number;
   /** Seconds after which a request rejects with `disconnected`, above 0. Default 10. */
@@ -45,7 +51,10 @@ export interface ClientOptions {
   readonly publishTimeout?: number;
   /** Publishes that may wait for their answer at a time, from 1. Default 1000. */
   readonly maxOutbox?: number;
-  /** Seconds of the growing wait between tries: random up to a ceiling that doubles from `min` (default 0.5) to `max` (default 20). */
+  /**
+   * Seconds of the growing wait between tries: random up to a ceiling that doubles from `min`
+   * (default 0.5) to `max` (default 20), both above 0.
+   */
   readonly reconnectDelay?: { readonly min?: number; readonly max?: number };
   /** Most seconds between signs of life, above 0. Default what the gateway asks for. */
   readonly heartbeatInterval?: number;
@@ -91,6 +100,7 @@ const NAMES = [
   "autoReconnect",
   "fallbackToPolling",
   "transports",
+  "apiUrl",
   "connectTimeout",
   "requestTimeout",
   "publishTimeout",
@@ -120,12 +130,18 @@ export function checkOptions(url: string | URL, options?: ClientOptions): Client
     1000 * numberOf(ACT, name, o[name], { above: true }, fallback);
   const delay = membersOf(ACT, "reconnectDelay", o.reconnectDelay, ["min", "max"]);
   const max = numberOf(ACT, "reconnectDelay.max", delay.max, { above: true }, 20);
-  const min = numberOf(ACT, "reconnectDelay.min", delay.min, { max }, Math.min(0.5, max));
+  const min = numberOf(
+    ACT,
+    "reconnectDelay.min",
+    delay.min,
+    { above: true, max },
+    Math.min(0.5, max),
+  );
   const WebSocket = functionOf(ACT, "WebSocket", o.WebSocket) ?? globalWebSocket();
   const interval = numberOf(ACT, "heartbeatInterval", o.heartbeatInterval, { above: true }, void 0);
   const publishRange = { above: true, max: IDEMPOTENCY_WINDOW };
   return {
-    ...checkUrl(url),
+    ...checkUrls(url, o.apiUrl),
     token: checkToken(o.authToken),
     clientId: checkClientId(o.clientId),
     policy: {
@@ -149,30 +165,54 @@ export function checkOptions(url: string | URL, options?: ClientOptions): Client
   };
 }
 
-/** Addresses of both transports: a path ending in `/ws` is the socket's, without it the base of long-polling. */
-function checkUrl(value: string | URL): { socketUrl: string; httpUrl: string } {
+/** Addresses of both transports: the gateway's API is where its socket is, without `/ws`, or at the root. */
+function checkUrls(
+  value: string | URL,
+  apiUrl: string | URL | undefined,
+): { socketUrl: string; httpUrl: string } {
+  const url = urlOf("url", value);
+  const match = /^(ws|http)(s?):$/.exec(url.protocol);
+  if (!match) refuseRange(ACT, "url", "a URL that begins with ws, wss, http or https", `${value}`);
+  const [, scheme, secure] = match;
+  const path = pathOf(url);
+  const base = path.replace(/\/ws$/, "");
+  // With an HTTP address the gateway itself is meant, so the socket has its usual place there.
+  const isBase = scheme === "http";
+  return {
+    socketUrl: `ws${secure}://${url.host}${isBase ? `${base}/ws` : url.pathname}${url.search}`,
+    httpUrl: checkApiUrl(apiUrl) ??
+      `http${secure}://${url.host}${isBase || base !== path ? base : ""}`,
+  };
+}
+
+function checkApiUrl(value: string | URL | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const url = urlOf("apiUrl", value);
+  if (!/^https?:$/.test(url.protocol)) {
+    refuseRange(ACT, "apiUrl", "a URL that begins with http or https", `${value}`);
+  }
+  return `${url.protocol}//${url.host}${pathOf(url)}`;
+}
+
+function urlOf(name: string, value: string | URL): URL {
   if (typeof value !== "string" && !(value instanceof URL)) {
-    refuseType(ACT, "url", "a URL", value);
+    refuseType(ACT, name, "a URL", value);
   }
   let url: URL;
   try {
     url = new URL(value);
   } catch {
-    return refuseRange(ACT, "url", "a URL", value);
+    return refuseRange(ACT, name, "a URL", value);
   }
-  const match = /^(ws|http)(s?):$/.exec(url.protocol);
-  if (!match) refuseRange(ACT, "url", "a URL that begins with ws, wss, http or https", `${value}`);
   if (url.username || url.password) {
-    refuseRange(ACT, "url", "a URL without a user name and password", `${url.protocol}//…`);
+    refuseRange(ACT, name, "a URL without a user name and password", `${url.protocol}//…`);
   }
-  const [, scheme, secure] = match;
-  const base = url.pathname.replace(/\/+$/, "").replace(/\/ws$/, "");
-  // With an HTTP address the gateway itself is meant, so the socket has its usual place there.
-  const path = scheme === "http" ? `${base}/ws` : url.pathname;
-  return {
-    socketUrl: `ws${secure}://${url.host}${path}${url.search}`,
-    httpUrl: `http${secure}://${url.host}${base}`,
-  };
+  return url;
+}
+
+/** Path of a URL without slashes at its end. */
+function pathOf({ pathname }: URL): string {
+  return pathname.replace(/\/+$/, "");
 }
 
 function checkToken(value: ClientOptions["authToken"]): string | TokenSource | undefined {

@@ -31,9 +31,14 @@ export class Past {
     return entry;
   }
 
+  /** Whether a message may have a place in a later epoch. */
+  holds(entry: Entry): boolean {
+    const { id } = entry.received;
+    return id !== undefined && this.#unsettled.get(id) === entry;
+  }
+
   /** Forgets a message that is settled. @returns whether it was known */
   settle(entry: Entry): boolean {
-    const { id } = entry.received;
-    return id !== undefined && this.#unsettled.get(id) === entry && this.#unsettled.delete(id);
+    return this.holds(entry) && this.#unsettled.delete(entry.received.id!);
   }
 }

@@ -3,8 +3,17 @@ import type { Emitter, PresenceChange, PresenceMember } from "./events.ts";
 import { type Incoming, stringsOf } from "./incoming.ts";
 import type { Json } from "./protocol/frames.ts";
 
-/** Turns a diff, or an event of the fixed wire, into events. @returns whether the frame made sense */
-export function emitPresence(frame: Incoming, emitter: Emitter): boolean {
+/**
+ * Turns a diff, or an event of the fixed wire, into events about others.
+ *
+ * @param self name of the client, which a diff may mention
+ * @returns whether the frame made sense
+ */
+export function emitPresence(
+  frame: Incoming,
+  emitter: Emitter,
+  self: string | undefined,
+): boolean {
   const { type, channel, data } = frame;
   if (typeof channel !== "string") return false;
   const told = [
@@ -15,7 +24,7 @@ export function emitPresence(frame: Incoming, emitter: Emitter): boolean {
   for (const [event, states] of told) {
     for (const state of type === event ? [data] : listOf(states)) {
       const change = changeOf(channel, state);
-      if (change) emitter.emit(event, change);
+      if (change && change.clientId !== self) emitter.emit(event, change);
     }
   }
   return true;

@@ -1,5 +1,6 @@
 import type { Channels } from "./channels.ts";
 import type { Emitter } from "./events.ts";
+import type { Identity } from "./identity.ts";
 import { type Incoming, readError, readGap, readIncoming, readMessage } from "./incoming.ts";
 import { emitPresence } from "./presence.ts";
 import { PushError } from "./protocol/error.ts";
@@ -14,6 +15,7 @@ export interface RouterParts {
   readonly outbox: Outbox;
   readonly emitter: Emitter;
   readonly wire: Wire;
+  readonly identity: Identity;
 }
 
 /** Passes each frame of the gateway on to whom it concerns; what makes no sense is told and ignored. */
@@ -58,7 +60,7 @@ export class Router {
       case "presence_join":
       case "presence_leave":
       case "presence_update":
-        return emitPresence(frame, this.#parts.emitter);
+        return emitPresence(frame, this.#parts.emitter, this.#parts.identity.clientId);
       case "error":
         return this.#error(frame);
       // Signs of life, and answers to what has been given up meanwhile.
@@ -100,9 +102,9 @@ export class Router {
     }
     const loss = inbox.gap(epoch, seq);
     if (!loss) return false;
-    emitter.emit("gap", { channel, epoch, seq, reason });
+    if (loss !== "told") emitter.emit("gap", { channel, epoch, seq, reason });
     // A notice of one message leaves those before it as they are.
-    if (loss === "many") wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
+    if (loss !== "one") wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
     return true;
   }
 

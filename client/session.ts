@@ -73,7 +73,7 @@ export class Session implements ConnectorHost {
       timeout,
       gate: this.#gate,
       retryDelay: settings.reconnectDelay,
-      settled: () => this.#acks.settled(),
+      settled: (data) => this.#acks.settled(data),
       refused: (frame) => this.#refuse(frame),
       early: (frame) => this.#router.route(frame),
       opened: (inbox) => this.listeners.opened(inbox),
@@ -93,8 +93,8 @@ export class Session implements ConnectorHost {
       terms,
       failed: (error, message) => emitter.report(error, "handler", { message }),
     }, () => this.channels.inboxes());
-    const { channels, requests, outbox } = this;
-    this.#router = new Router({ channels, requests, outbox, emitter, wire });
+    const { channels, requests, outbox, identity } = this;
+    this.#router = new Router({ channels, requests, outbox, emitter, wire, identity });
     const keep = environment?.keep;
     this.#keeper = keep && new Keeper(keep, clock, httpUrl, clientId);
     this.connector = new Connector(settings, this);
@@ -165,9 +165,10 @@ export class Session implements ConnectorHost {
     this.identity.accepted(frame);
     this.channels.connected(frame.subscriptions);
     this.outbox.resume();
+    // Before the requests: a new status may be among them.
+    this.heartbeat.start(this.terms.heartbeatInterval);
     this.requests.resume();
     this.#acks.start();
-    this.heartbeat.start(this.terms.heartbeatInterval);
     void this.#keeper?.hold(frame.client_id).then(() => this.#save());
   }
 

@@ -64,8 +64,8 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
   /**
    * Reads the messages one by one. Asking for the next one acknowledges the last (unless the
    * subscription was made with `ack: "manual"`). Leaving the loop early (`break`, `return`, a throw)
-   * ends only the loop: the message in hand, if `message.ack()` was not called, is refused and comes
-   * again at once, to the next loop; the subscription stays.
+   * ends only the loop: the message in hand, if `message.ack()` was not called, stays
+   * unacknowledged, and the next loop begins with it; the subscription stays.
    *
    * The loop ends when the subscription ends or the client is closed on purpose, and throws the
    * `PushError` if the gateway closed it.

@@ -9,6 +9,8 @@ export interface Terms {
   readonly retryBackoff: number;
   /** Most messages outstanding per channel. */
   readonly window: number;
+  /** Most bytes of payload outstanding per channel. */
+  readonly windowBytes: number;
   /** 0 if the gateway knows no presence. */
   readonly heartbeatInterval: number;
   readonly maxMessageBytes: number;
@@ -21,6 +23,7 @@ export function termsOf(frame: Partial<ConnectedFrame>): Terms {
     ackTimeout: 1000 * numberIn(frame.ack_timeout, 0.001, 1e6, 30),
     retryBackoff: numberIn(frame.retry_backoff, 1, 1000, 2),
     window: numberIn(frame.window, 1, 1e6, 1024),
+    windowBytes: numberIn(frame.window_bytes, 1, Infinity, 2 ** 20),
     heartbeatInterval: 1000 * numberIn(frame.heartbeat_interval, 0, 1e6, 15),
     maxMessageBytes: numberIn(frame.max_message_bytes, 1, Infinity, MAX_MESSAGE_BYTES),
   };

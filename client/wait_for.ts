@@ -12,13 +12,16 @@ export interface WaitForSettings<T> {
   readonly match: ((message: Message<T>) => boolean) | undefined;
 }
 
-/** Joins a channel until a message matches, and leaves it again. What comes before that counts as handled. */
+/**
+ * Joins a channel until a message matches, and leaves it again. What comes before that counts as
+ * handled. A backlog that a named client has at the gateway outlives it.
+ */
 export function waitFor<T>(
   session: Session,
   channel: string,
   { timeout, signal, match }: WaitForSettings<T>,
 ): Promise<Message<T>> {
-  const { channels, settings: { clock } } = session;
+  const { channels, settings: { clock, clientId } } = session;
   const found = new Deferred<Message<T>>()
     .abortedBy(signal)
     .rejectedAfter(clock, timeout, () => {
@@ -43,7 +46,7 @@ export function waitFor<T>(
   });
   found.whenSettled(() => {
     consumer.detach();
-    void channels.leave(channel, member);
+    void channels.leave(channel, member, clientId !== undefined);
   });
   channels.ready(channel, signal).catch(over);
   return found.promise;

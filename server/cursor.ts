@@ -140,9 +140,11 @@ export class DeliveryCursor {
   settleRange(from: number, to: number): number {
     let count = 0;
     if (this.#late !== undefined) {
-      for (const seq of [...this.#late.keys()]) {
-        if (seq >= from && seq <= to) count += this.settle(seq) ? 1 : 0;
-      }
+      // Whichever is fewer: the numbers of the range, or the late ones.
+      const numbers = to - from < this.#late.size
+        ? Array.from({ length: to - from + 1 }, (_, i) => from + i)
+        : [...this.#late.keys()].filter((seq) => seq >= from && seq <= to);
+      for (const seq of numbers) if (this.removeLate(seq) !== undefined) count++;
     }
     const last = Math.min(to, this.#sent);
     const before = this.outstanding;

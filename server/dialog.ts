@@ -93,13 +93,17 @@ export class Dialog {
   /**
    * The connection is gone.
    *
-   * @param left whether the client closed it on purpose (code 1000)
+   * @param code close code; 1000 is a client that went on purpose, and so is, on the fixed wire, a
+   *   close without a code (1005): `@push/client` drops a connection in that way to take another
    */
-  closed(left: boolean): void {
+  closed(code: number): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#cancelTimeout?.();
-    if (this.#session !== undefined) this.#detach(this.#session, left ? "left" : "lost");
+    const session = this.#session;
+    if (session === undefined) return;
+    const left = code === 1000 || (code === 1005 && session.wire === "fixed");
+    this.#detach(session, left ? "left" : "lost");
   }
 
   #wait(text: string): void {

@@ -31,6 +31,16 @@ export interface GatewayEvents {
 /** Name of an event of {@linkcode GatewayEvents}. */
 export type GatewayEvent = keyof GatewayEvents;
 
+/** Every event there is. */
+export const EVENT_NAMES: readonly GatewayEvent[] = Object.keys(
+  {
+    connected: true,
+    disconnected: true,
+    published: true,
+    deadLettered: true,
+  } satisfies Record<GatewayEvent, true>,
+) as GatewayEvent[];
+
 /** Handlers of an embedding program. */
 export class Listeners {
   readonly #handlers = new Map<GatewayEvent, Set<(event: never) => void>>();
@@ -74,10 +84,13 @@ export class Listeners {
     if (handlers === undefined || handlers.size === 0) return;
     const value = detail();
     for (const handler of handlers) {
-      try {
-        handler(value as never);
-      } catch (error) {
+      const report = (error: unknown) =>
         console.error(`A handler of the event '${event}' failed.`, error);
+      try {
+        // A handler may be async: left alone, its rejection would end the process.
+        Promise.resolve(handler(value as never)).catch(report);
+      } catch (error) {
+        report(error);
       }
     }
   }

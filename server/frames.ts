@@ -118,9 +118,14 @@ async function subscribe(speaker: Speaker, { frame }: Decoded): Promise<Reply> {
   const extended = session.wire === "extended";
   const start = extended ? startFields(frame) : {};
   const subscribed = await session.subscribe(channel, start, connection);
-  const { ok, epoch, seq } = subscribed;
+  const { ok, epoch, seq, stored } = subscribed;
   return {
-    frame: { type: "channel.subscribed", channel, ok, ...(extended ? { epoch, seq } : {}) },
+    frame: {
+      type: "channel.subscribed",
+      channel,
+      ok,
+      ...(extended ? { epoch, seq, ...(stored ? { stored } : {}) } : {}),
+    },
     after: subscribed.start,
   };
 }

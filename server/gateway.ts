@@ -1,12 +1,7 @@
-import {
-  isChannelName,
-  type Json,
-  MAX_PUBLISH_ID,
-  type PresenceEntry,
-  PushError,
-} from "@push/client/protocol";
+import { formatEventId, PushError } from "@push/client/protocol";
+import { channelOf, functionOf, jsonOf, nameOf, publishOptionsOf, queryOf } from "./arguments.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
-import { type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
+import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
 import { byteLength } from "./fields.ts";
 import { Pollers } from "./http/pollers.ts";
 import { fail } from "./http/respond.ts";
@@ -18,7 +13,16 @@ import { checkExposure, type GatewayOptions, resolveOptions } from "./options/op
 import { Policy } from "./policy.ts";
 import type { Settings } from "./options/settings.ts";
 import { openStore } from "./stores/open.ts";
-import type { ChannelRecord, DeadLetter, DeadLetterQuery, Store } from "./stores/store.ts";
+import type { Store } from "./stores/store.ts";
+import {
+  type ChannelInfo,
+  channelInfo,
+  type DeadLetterInfo,
+  deadLetterInfo,
+  type DeadLetterQuery,
+  type PresenceInfo,
+  presenceInfo,
+} from "./views.ts";
 
 /** Parts that an embedding program or a test may bring itself. */
 export interface GatewayParts {
@@ -158,34 +162,19 @@ export class Gateway {
    * @param channel 1 to 255 of `A-Z a-z 0-9 _ : . -`
    * @param data anything that JSON can carry
    * @param options `id` (1 to 128 characters): a repeat within five minutes is stored once
-   * @throws {TypeError} if an argument cannot be used
+   * @throws {TypeError} if an argument has the wrong type, or JSON cannot carry `data`
+   * @throws {RangeError} if the name or the id is not possible
    * @throws {PushError} `message_too_large`; `unavailable`, `store_full` or `outcome_unknown` as the
    *   store; `not_found` while push is off; `going_away` once it was stopped
    */
   async publish(
     channel: string,
-    data: Json,
+    data: unknown,
     options: { readonly id?: string } = {},
   ): Promise<PublishReceipt> {
-    if (!isChannelName(channel)) {
-      throw new TypeError(
-        `Cannot publish to channel ${
-          JSON.stringify(channel)
-        }: a name is 1 to 255 of A-Z a-z 0-9 _ : . -`,
-      );
-    }
-    const { id } = options;
-    if (id !== undefined && (typeof id !== "string" || id === "" || id.length > MAX_PUBLISH_ID)) {
-      throw new TypeError(
-        `Cannot publish with id ${
-          JSON.stringify(id)
-        }: it must be 1 to ${MAX_PUBLISH_ID} characters`,
-      );
-    }
-    const payload: string | undefined = JSON.stringify(data);
-    if (payload === undefined) {
-      throw new TypeError(`Cannot publish a value of type ${typeof data}: JSON has none`);
-    }
+    channelOf("publish", channel);
+    const { id } = publishOptionsOf(options);
+    const payload = jsonOf("publish", data);
     const { hub } = await this.#pushParts();
     const { maxMessageBytes } = hub.context.settings.limits;
     if (byteLength(payload) > maxMessageBytes) {
@@ -197,35 +186,70 @@ export class Gateway {
       );
     }
     const { epoch, seq, delivered, duplicate } = await hub.publish(channel, payload, { id });
-    return { eventId: `${epoch}:${seq}:${channel}`, epoch, seq, delivered, duplicate };
-  }
-
-  /** All channels, with the state of their logs. */
-  async channels(): Promise<ChannelRecord[]> {
-    return (await this.#pushParts()).hub.channels();
-  }
-
-  /** Who is present in a channel, or anywhere. */
-  async presence(channel?: string): Promise<PresenceEntry[]> {
-    return (await this.#pushParts()).hub.presence.list(channel ?? null);
-  }
-
-  /** Messages that subscriptions gave up, oldest first. */
-  async deadLetters(query: Partial<DeadLetterQuery> = {}): Promise<DeadLetter[]> {
-    return (await this.#pushParts()).hub.deadLetters({ limit: 100, ...query });
-  }
-
-  /** Puts dead letters back into their subscriptions; resolves to those put back. */
-  async redrive(query: Partial<DeadLetterQuery> = {}): Promise<DeadLetter[]> {
-    return (await this.#pushParts()).hub.redrive({ limit: 100, ...query });
+    return { eventId: formatEventId(channel, epoch, seq), epoch, seq, delivered, duplicate };
   }
 
   /**
-   * Listens to what happens. A handler that throws is reported to the console and harms nothing.
+   * All channels, with the state of their logs.
+   *
+   * @throws {PushError} `unavailable` as the store; `not_found` while push is off; `going_away` once
+   *   it was stopped
+   */
+  async channels(): Promise<ChannelInfo[]> {
+    const { hub } = await this.#pushParts();
+    const records = await hub.channels();
+    return records.map((record) => channelInfo(record, hub.subscribers(record.name)));
+  }
+
+  /**
+   * Who is present in a channel, or anywhere.
+   *
+   * @throws {TypeError} if the channel is no string
+   * @throws {RangeError} if no channel can have that name
+   * @throws {PushError} as {@linkcode Gateway.channels}
+   */
+  async presence(channel?: string): Promise<PresenceInfo[]> {
+    if (channel !== undefined) channelOf("list presence", channel);
+    const { hub } = await this.#pushParts();
+    return hub.presence.list(channel ?? null).map(presenceInfo);
+  }
+
+  /**
+   * Messages that subscriptions gave up, oldest first.
+   *
+   * @throws {TypeError} if a member of the query is unknown or has the wrong type
+   * @throws {RangeError} if the value of one is not possible
+   * @throws {PushError} as {@linkcode Gateway.channels}
+   */
+  async deadLetters(query: DeadLetterQuery = {}): Promise<DeadLetterInfo[]> {
+    const asked = queryOf("list dead letters", query);
+    const { hub } = await this.#pushParts();
+    return (await hub.deadLetters(asked)).map(deadLetterInfo);
+  }
+
+  /**
+   * Puts dead letters back into their subscriptions; resolves to those put back.
+   *
+   * @throws {TypeError} if a member of the query is unknown or has the wrong type
+   * @throws {RangeError} if the value of one is not possible
+   * @throws {PushError} as {@linkcode Gateway.channels}
+   */
+  async redrive(query: DeadLetterQuery = {}): Promise<DeadLetterInfo[]> {
+    const asked = queryOf("redrive", query);
+    const { hub } = await this.#pushParts();
+    return (await hub.redrive(asked)).map(deadLetterInfo);
+  }
+
+  /**
+   * Listens to what happens. A handler that throws or rejects is reported to the console and
+   * harms nothing.
    *
    * @returns stops listening
+   * @throws {TypeError} if there is no such event, or the handler is no function
    */
   on<Event extends GatewayEvent>(event: Event, handler: GatewayEvents[Event]): () => void {
+    nameOf("listen", "event", event, EVENT_NAMES);
+    functionOf("listen", "handler", handler);
     return this.#listeners.add(event, handler);
   }
 

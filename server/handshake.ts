@@ -134,6 +134,7 @@ export async function open(
       ack_timeout: delivery.ackTimeout / 1000,
       retry_backoff: delivery.retryBackoff,
       window: delivery.window,
+      window_bytes: delivery.windowBytes,
       heartbeat_interval: presence.enabled ? presence.heartbeatInterval / 1000 : 0,
       max_message_bytes: limits.maxMessageBytes,
       subscriptions: first.map(({ frame }) => frame),
@@ -149,9 +150,9 @@ async function subscribe(
 ): Promise<{ frame: SubscribedFrame | ErrorFrame; start?: () => void }> {
   try {
     const subscribed = await session.subscribe(channel, start, connection);
-    const { ok, epoch, seq } = subscribed;
+    const { ok, epoch, seq, stored } = subscribed;
     return {
-      frame: { type: "channel.subscribed", channel, ok, epoch, seq },
+      frame: { type: "channel.subscribed", channel, ok, epoch, seq, ...(stored ? { stored } : {}) },
       start: subscribed.start,
     };
   } catch (error) {

@@ -50,6 +50,8 @@ export interface Subscribed {
   readonly epoch: string;
   /** The first delivery comes after this number. */
   readonly seq: number;
+  /** Whether a stored position goes on. */
+  readonly stored: boolean;
   /** Lets messages flow; called once the answer is on its way. */
   start(): void;
 }
@@ -162,6 +164,7 @@ export class Session implements Subscriber, Pumped {
       ok: !wasLive,
       epoch: subscription.epoch,
       seq: subscription.position,
+      stored: wasKnown && !wasLive && !explicit,
       start: () => this.#start(name, subscribed, connection),
     };
   }
@@ -314,13 +317,13 @@ export class Session implements Subscriber, Pumped {
   }
 
   /** See {@linkcode Subscriber.giveUp}. */
-  async giveUp(subscription: Subscription, letter: DeadLetter): Promise<boolean> {
+  async giveUp(subscription: Subscription, letters: readonly DeadLetter[]): Promise<boolean> {
     const { name } = subscription.channel;
     if (this.#subscriptions.get(name) !== subscription) return false;
-    const { seq } = letter.message;
+    const given = new Set(letters.map(({ message }) => message.seq));
     return await this.#write(
-      () => [{ channel: name, cursor: subscription.snapshot(seq), deadLetters: [letter] }],
-      () => subscription.gaveUp(seq),
+      () => [{ channel: name, cursor: subscription.snapshot(given), deadLetters: letters }],
+      () => subscription.gaveUp(given),
     );
   }
 

@@ -21,7 +21,7 @@ export interface Subscriber {
   /** Says that a position is to be stored soon. */
   changed(subscription: Subscription): void;
   /** Stores a position and what it gave up, in one step; resolves to whether that worked. */
-  giveUp(subscription: Subscription, letter: DeadLetter): Promise<boolean>;
+  giveUp(subscription: Subscription, letters: readonly DeadLetter[]): Promise<boolean>;
   /** Tells the client that messages of a channel are gone. */
   tellGap(gap: Omit<GapFrame, "type">): void;
 }
@@ -46,6 +46,9 @@ export class Subscription implements Pumped, Timed {
 
   /** Messages that are given up, of which the store does not know yet. */
   readonly #dying = new Map<number, Late>();
+  /** Their letters, until they are being stored. */
+  readonly #letters: { readonly letter: DeadLetter; readonly retry: () => void }[] = [];
+  #burying = false;
   #bytes = 0;
   #nextMark = 0;
   #olderSeq = 0;
@@ -87,9 +90,9 @@ export class Subscription implements Pumped, Timed {
   /**
    * The position to store: the one before a gap, until the client has acknowledged that notice.
    *
-   * @param given a message that is given up with this very change
+   * @param given messages that are given up with this very change
    */
-  snapshot(given?: number): Cursor {
+  snapshot(given?: ReadonlySet<number>): Cursor {
     const present = this.#present(given);
     if (this.#untold === undefined) return present;
     const { before } = this.#untold;
@@ -98,15 +101,15 @@ export class Subscription implements Pumped, Timed {
     return { ...before, sent: Math.max(before.sent, present.sent), late: present.late };
   }
 
-  /** A message that was given up is stored as such. */
-  gaveUp(seq: number): void {
-    this.#dying.delete(seq);
+  /** Messages that were given up are stored as such. */
+  gaveUp(given: ReadonlySet<number>): void {
+    for (const seq of given) this.#dying.delete(seq);
   }
 
-  #present(given: number | undefined): Cursor {
+  #present(given: ReadonlySet<number> | undefined): Cursor {
     const cursor = this.#cursor.snapshot();
     if (this.#dying.size === 0) return cursor;
-    const dying = [...this.#dying].filter(([seq]) => seq !== given)
+    const dying = [...this.#dying].filter(([seq]) => !given?.has(seq))
       .map(([seq, { attempts, redriven }]) => ({ seq, attempts, redriven }));
     return { ...cursor, late: [...cursor.late, ...dying].sort((a, b) => a.seq - b.seq) };
   }
@@ -361,21 +364,9 @@ export class Subscription implements Pumped, Timed {
 
   /** Moves a message to the dead letters, unless it is acknowledged while that is under way. */
   async #giveUp(seq: number, attempts: number, reason: DeadLetter["reason"]): Promise<void> {
-    const { clock, wheel, metrics, settings, events } = this.#context;
     const { epoch } = this.#cursor;
     const late = this.#cursor.lateAt(seq)!;
-    const retryLater = () => {
-      const wasDying = this.#dying.delete(seq);
-      const present = this.#cursor.lateAt(seq);
-      // It may be acknowledged, or put back, meanwhile.
-      if (epoch !== this.#cursor.epoch || present !== (wasDying ? undefined : late)) return;
-      this.#cursor.removeLate(seq);
-      late.inFlight = this.#live;
-      late.due = this.#live ? wheel.time + settings.delivery.ackTimeout : 0;
-      this.#cursor.addLate(seq, late);
-      this.#arm();
-      this.#moved();
-    };
+    const retry = () => this.#giveUpLater(seq, late, epoch);
     try {
       const message = late.redriven ?? await this.channel.find(seq);
       if (this.#cursor.lateAt(seq) !== late) return;
@@ -393,15 +384,54 @@ export class Subscription implements Pumped, Timed {
         message,
         attempts,
         reason,
-        at: clock.now(),
+        at: this.#context.clock.now(),
       };
-      if (!await this.#session.giveUp(this, letter)) return retryLater();
-      metrics.deadLettered++;
-      events.deadLettered?.(this.#session.owner.clientId, letter);
-      if (this.#live) this.#context.turn.pump(this);
+      this.#letters.push({ letter, retry });
+      if (this.#letters.length === 1 && !this.#burying) await this.#bury();
     } catch {
-      retryLater();
+      retry();
     }
+  }
+
+  /** Stores what is given up: all that gathered in one step, for each step writes the whole position. */
+  async #bury(): Promise<void> {
+    const { metrics, events } = this.#context;
+    this.#burying = true;
+    // What is given up in the same burst belongs to the first step.
+    await undefined;
+    while (this.#letters.length > 0) {
+      const batch = this.#letters.splice(0);
+      let stored = false;
+      try {
+        stored = await this.#session.giveUp(this, batch.map(({ letter }) => letter));
+      } catch {
+        metrics.commitErrors++;
+      }
+      for (const { letter, retry } of batch) {
+        if (!stored) {
+          retry();
+          continue;
+        }
+        metrics.deadLettered++;
+        events.deadLettered?.(this.#session.owner.clientId, letter);
+      }
+    }
+    this.#burying = false;
+    if (this.#live) this.#context.turn.pump(this);
+  }
+
+  #giveUpLater(seq: number, late: Late, epoch: string): void {
+    const { wheel, settings } = this.#context;
+    const wasDying = this.#dying.delete(seq);
+    const present = this.#cursor.lateAt(seq);
+    // It may be acknowledged, or put back, meanwhile.
+    if (epoch !== this.#cursor.epoch || present !== (wasDying ? undefined : late)) return;
+    this.#cursor.removeLate(seq);
+    late.inFlight = this.#live;
+    late.due = this.#live ? wheel.time + settings.delivery.ackTimeout : 0;
+    this.#cursor.addLate(seq, late);
+    this.#arm();
+    this.#moved();
   }
 
   /** A late message is gone from the log: the client is told, and it is owed no more. */

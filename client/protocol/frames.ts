@@ -254,6 +254,8 @@ export interface SubscribedFrame {
   epoch?: string;
   /** Extended wire: what is sent in order comes after this number. */
   seq?: number;
+  /** Extended wire: present and true if a stored position goes on. */
+  stored?: true;
   /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
@@ -439,6 +441,8 @@ export interface ConnectedFrame {
   retry_backoff: number;
   /** Most messages outstanding per subscription. */
   window: number;
+  /** Most bytes outstanding per subscription. */
+  window_bytes: number;
   /** Seconds between heartbeats; 0 if presence is off. */
   heartbeat_interval: number;
   /** Largest payload of a message, in bytes of JSON. */

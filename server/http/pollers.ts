@@ -39,6 +39,7 @@ export class Pollers {
   readonly #hub: Hub;
   readonly #entries = new Map<string, Entry>();
   #sweeping: Cancel | undefined;
+  #active = 0;
 
   /** @param hub whose sessions are polled */
   constructor(hub: Hub) {
@@ -52,9 +53,7 @@ export class Pollers {
 
   /** Pollers that may poll. */
   get size(): number {
-    let size = 0;
-    for (const { fate } of this.#entries.values()) if (fate.ended === undefined) size++;
-    return size;
+    return this.#active;
   }
 
   /** Begins a poller; returns its token. */
@@ -62,7 +61,7 @@ export class Pollers {
     attach: AttachPoller,
   ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame; start?(): void }> {
     const { clock, turn, settings, random, metrics } = this.#hub.context;
-    if (this.#entries.size >= settings.limits.maxConnections) {
+    if (this.size >= settings.limits.maxConnections) {
       throw new PushError("too_many_connections");
     }
     const token = randomId(random);
@@ -72,13 +71,25 @@ export class Pollers {
     const connection = new LongPollConnection(terms, (code) => {
       metrics.count(metrics.closed, code);
       fate.ended = code;
+      this.#active--;
     });
-    const { session, frame, start } = await attach(connection);
+    this.#active++;
+    const { session, frame, start } = await this.#attach(attach, connection);
     metrics.count(metrics.connections, connection.transport);
     const entry: Entry = { session, connection, idleSweeps: 0, busy: 0, fate };
     this.#entries.set(hash, entry);
     this.#sweeping ??= this.#scheduleSweep();
     return { token, poller: entry, frame, start };
+  }
+
+  /** Attaches a session; a connection that gets none is closed. */
+  async #attach(attach: AttachPoller, connection: LongPollConnection): ReturnType<AttachPoller> {
+    try {
+      return await attach(connection);
+    } catch (error) {
+      connection.close("normal");
+      throw error;
+    }
   }
 
   /**

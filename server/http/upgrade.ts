@@ -64,7 +64,7 @@ export class Sockets {
       () => dialog.drained(),
       () => {
         this.#closing.add(socket);
-        ended(false);
+        ended(1006);
       },
     );
     const dialog = new Dialog(this.#hub, this.#policy, connection, {
@@ -73,10 +73,10 @@ export class Sockets {
       onExtended: () => connection.batch(),
     });
     // Close events may come twice, or not before the peer pleases.
-    const ended = (left: boolean) => {
+    const ended = (code: number) => {
       if (!this.#open.delete(connection)) return;
       connection.gone();
-      dialog.closed(left);
+      dialog.closed(code);
     };
     this.#open.add(connection);
     metrics.count(metrics.connections, connection.transport);
@@ -94,10 +94,10 @@ export class Sockets {
       if (this.#closing.size === 0) this.#onSettled?.();
     };
     socket.onclose = ({ code }) => {
-      ended(code === 1000);
+      ended(code);
       settled();
     };
-    socket.onerror = () => ended(false);
+    socket.onerror = () => ended(1006);
   }
 
   /**

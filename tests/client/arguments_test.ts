@@ -44,9 +44,15 @@ const options: (Wrong | [...Wrong, string])[] = [
     publishTimeout: 301,
   }],
   [RangeError, `'maxOutbox' must be an integer from 1: current value is 0.5`, { maxOutbox: 0.5 }],
-  [RangeError, `'reconnectDelay.min' must be a number from 0 to 2: current value is 3`, {
+  [RangeError, `'reconnectDelay.min' must be a number above 0 to 2: current value is 3`, {
     reconnectDelay: { min: 3, max: 2 },
   }],
+  [RangeError, `'reconnectDelay.min' must be a number above 0 to 20: current value is 0`, {
+    reconnectDelay: { min: 0 },
+  }],
+  [TypeError, `'apiUrl' must be a URL: current value is 5`, { apiUrl: 5 }],
+  [RangeError, `'apiUrl' must be a URL: current value is "/api"`, { apiUrl: "/api" }],
+  [RangeError, `'apiUrl' must be a URL that begins with http or https`, { apiUrl: "ws://h" }],
   [TypeError, `'reconnectDelay' has no member "maximum"`, { reconnectDelay: { maximum: 2 } }],
   [RangeError, `'heartbeatInterval' must be a number above 0`, { heartbeatInterval: -1 }],
   [RangeError, `'sessionTtl' must be a number from 0: current value is -1`, { sessionTtl: -1 }],
@@ -96,6 +102,11 @@ const calls: Call[] = [
   ],
   [RangeError, "'ack' must be auto or manual", (c) => c.subscribe("a", { ack: "never" })],
   [RangeError, "'since' must be the eventId", (c) => c.subscribe("a", { since: "yesterday" })],
+  [
+    RangeError,
+    "'since' must be the eventId of a message of the channel",
+    (c) => c.subscribe("a", { since: "e:5:b" }),
+  ],
   [TypeError, "'since' must be the eventId", (c) => c.subscribe("a", { since: 7 })],
   [RangeError, "'since' must be", (c) => c.subscribe("a", { since: { epoch: "e", seq: -1 } })],
   [RangeError, "'last' must be an integer from 0", (c) => c.subscribe("a", { last: -1 })],

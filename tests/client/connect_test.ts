@@ -332,6 +332,18 @@ Deno.test("heartbeats carry the last status, as often as the gateway asks", asyn
   await client.disconnect();
 });
 
+Deno.test("heartbeats do not repeat a status that was refused", async () => {
+  const { client, gateway, clock } = await connected();
+  await client.setStatus("busy");
+  const message = "too large";
+  gateway.answers["presence.heartbeat"] = () => ({ type: "error", code: "bad_request", message });
+  await assertRejects(() => client.setStatus("away", { text: "x" }), PushError, message);
+  delete gateway.answers["presence.heartbeat"];
+  await clock.advance(15_000);
+  assertEquals(gateway.last("presence.heartbeat").status, "busy");
+  await client.disconnect();
+});
+
 Deno.test("without presence the client pings every 25 seconds", async () => {
   const { client, gateway, clock } = setUp();
   gateway.terms.heartbeat_interval = 0;

@@ -123,6 +123,20 @@ Deno.test("half a window is acknowledged at once", async () => {
   await client.disconnect();
 });
 
+Deno.test("an eighth of a window's bytes is acknowledged at once", async () => {
+  const { client, gateway, settle } = setUp();
+  gateway.terms.window_bytes = 800;
+  await client.connect();
+  await client.subscribe("a", () => {});
+  gateway.message("a", 1, { data: "x".repeat(50) });
+  await settle();
+  assertEquals(acknowledged(gateway), []);
+  gateway.message("a", 2, { data: { list: ["x".repeat(30), 5, { y: "x".repeat(10) }] } });
+  await settle();
+  assertEquals(acknowledged(gateway), [1, 2]);
+  await client.disconnect();
+});
+
 Deno.test("a message is not acknowledged before its handler has finished", async () => {
   const { client, gateway, clock } = await connected();
   const handled = gate();
@@ -418,6 +432,20 @@ Deno.test("a gap is told, acknowledged by its number, and delivery goes on behin
   assertEquals(gateway.of("ack"), [
     { type: "ack", acks: [{ channel: "a", epoch: "e1", upto: 50 }] },
   ]);
+  await client.disconnect();
+});
+
+Deno.test("a gap that is told twice is told to the program once, and acknowledged both times", async () => {
+  const { client, gateway, clock } = await connected();
+  const gaps: number[] = [];
+  client.on("gap", ({ seq }) => gaps.push(seq));
+  await client.subscribe("a", () => {});
+  for (const epoch of ["e1", "e1", "e2", "e2"]) {
+    gateway.send({ type: "channel.gap", channel: "a", epoch, seq: 50, reason: "retention" });
+  }
+  await clock.advance(0);
+  assertEquals(gaps, [50, 50]);
+  assertEquals(gateway.of("ack").length, 4);
   await client.disconnect();
 });
 

@@ -86,14 +86,16 @@ Deno.test("where there is no WebSocket at all the client polls", async () => {
 });
 
 Deno.test("an address of HTTP, and one with a path, name both transports' places", async () => {
-  const places: [string, string, string][] = [
+  const places: [url: string, socket: string, http: string, apiUrl?: string | URL][] = [
     ["http://h:1", "ws://h:1/ws", "http://h:1/api/push/poll/register"],
     ["https://h/gw/", "wss://h/gw/ws", "https://h/gw/api/push/poll/register"],
     ["https://h/gw/ws", "wss://h/gw/ws", "https://h/gw/api/push/poll/register"],
     ["wss://h/gw/ws?x=1#y", "wss://h/gw/ws?x=1", "https://h/gw/api/push/poll/register"],
-    ["ws://h/custom", "ws://h/custom", "http://h/custom/api/push/poll/register"],
+    ["ws://h/custom", "ws://h/custom", "http://h/api/push/poll/register"],
+    ["ws://h/gw/ws", "ws://h/gw/ws", "http://h/api/push/poll/register", "http://h"],
+    ["ws://h/ws", "ws://h/ws", "https://api/gw/api/push/poll/register", new URL("https://api/gw/")],
   ];
-  for (const [url, socket, http] of places) {
+  for (const [url, socket, http, apiUrl] of places) {
     const { PushClient } = await import("@push/client");
     const { gateway, clock } = setUp();
     gateway.sockets = "refused";
@@ -102,8 +104,9 @@ Deno.test("an address of HTTP, and one with a path, name both transports' places
       WebSocket: gateway.WebSocket,
       fetch: (input, init) => {
         asked.push(input);
-        return gateway.fetch(input.replace("/gw/", "/").replace("/custom/", "/"), init);
+        return gateway.fetch(input.replace("/gw/", "/"), init);
       },
+      apiUrl,
       clock,
     });
     await client.connect();

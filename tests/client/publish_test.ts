@@ -313,7 +313,7 @@ Deno.test("channels and presence are asked for, and what they answer is told", a
   await client.disconnect();
 });
 
-Deno.test("a presence diff, and an event of the fixed wire, become events", async () => {
+Deno.test("a presence diff, and an event of the fixed wire, become events about others", async () => {
   const { client, gateway, settle } = await connected();
   const heard: unknown[] = [];
   for (const event of ["presence_join", "presence_leave", "presence_update"] as const) {
@@ -325,7 +325,11 @@ Deno.test("a presence diff, and an event of the fixed wire, become events", asyn
     type: "presence_diff",
     channel: "a",
     joins: [{ client_id: "x", status: "online", metadata: { n: 1 } }],
-    updates: [{ client_id: "y", status: "busy" }, { client_id: 7 }],
+    updates: [
+      { client_id: "y", status: "busy" },
+      { client_id: client.clientId, status: "busy" },
+      { client_id: 7 },
+    ],
     leaves: [{ client_id: "z", status: "offline" }],
     timestamp: 1,
   });

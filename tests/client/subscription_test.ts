@@ -303,7 +303,7 @@ Deno.test("messages that came before the loop are not lost, also while nothing r
   await client.disconnect();
 });
 
-Deno.test("leaving the loop early refuses the message in hand, which the next loop gets", async () => {
+Deno.test("leaving the loop early leaves the message in hand to the next loop, and tells the gateway nothing", async () => {
   const { client, gateway, clock } = await connected();
   const subscription = await client.subscribe<number>("a");
   for (const data of [1, 2, 3]) gateway.message("a", data, { data });
@@ -312,9 +312,7 @@ Deno.test("leaving the loop early refuses the message in hand, which the next lo
   }
   await clock.advance(1000);
   assertEquals(subscription.active, true);
-  assertEquals(gateway.of("nack"), [{ type: "nack", channel: "a", epoch: "e1", seq: 2 }]);
   assertEquals(gateway.last("ack").acks[0].ranges, [1, 1]);
-  gateway.message("a", 2, { data: 2, redelivered: true, retryCount: 1 });
   const got: number[] = [];
   for await (const message of subscription) {
     got.push(message.data);
@@ -323,7 +321,39 @@ Deno.test("leaving the loop early refuses the message in hand, which the next lo
     break;
   }
   await clock.advance(1000);
-  assertEquals([got, gateway.of("nack").length], [[3, 2], 1]);
+  assertEquals([got, gateway.of("nack")], [[2, 3], []]);
+  assertEquals(gateway.last("ack").acks[0].ranges, [2, 3]);
+  await client.disconnect();
+});
+
+Deno.test("the message in hand may be acknowledged after the loop, and is not handed out again", async () => {
+  const { client, gateway, clock } = await connected();
+  const subscription = await client.subscribe<number>("a");
+  for (const data of [1, 2]) gateway.message("a", data, { data });
+  for await (const message of subscription) {
+    queueMicrotask(() => message.ack());
+    break;
+  }
+  await clock.advance(1000);
+  assertEquals(gateway.last("ack").acks[0].ranges, [1, 1]);
+  const { value } = await subscription[Symbol.asyncIterator]().next();
+  assertEquals(value?.data, 2);
+  await client.disconnect();
+});
+
+Deno.test("a loop that is left after the subscription has ended hands nothing on", async () => {
+  const { client, gateway, clock } = await connected();
+  const first = await client.subscribe<number>("a");
+  gateway.message("a", 1, { data: 1 });
+  for await (const _ of first) {
+    await client.disconnect({ forget: true });
+    break;
+  }
+  await client.connect();
+  const got: number[] = [];
+  await client.subscribe<number>("a", ({ data }) => got.push(data));
+  await clock.advance(1000);
+  assertEquals([got, gateway.of("nack")], [[], []]);
   await client.disconnect();
 });
 
@@ -452,6 +482,68 @@ Deno.test("waitFor() subscribes, gives the first message, acknowledges it and un
   assertEquals(gateway.of("channel.unsubscribe").length, 1);
   await client.disconnect();
 });
+
+Deno.test("waitFor() of a named client keeps a backlog, which a later subscription gets in order", async () => {
+  const { client, gateway, clock } = await connected({ clientId: "shop" });
+  gateway.answers["channel.subscribe"] = (frame) => ({
+    ...gateway.subscribed(frame),
+    stored: true,
+  });
+  const waiting = client.waitFor("a");
+  await clock.advance(0);
+  for (const seq of [1, 2, 3]) gateway.message("a", seq);
+  assertEquals((await waiting).data, "a 1");
+  assertEquals((await client.waitFor("a")).data, "a 2");
+  await clock.advance(1000);
+  assertEquals(gateway.of("channel.unsubscribe"), []);
+  assertEquals(gateway.last("ack").acks[0].ranges, [1, 2]);
+  const got: unknown[] = [];
+  const subscription = await client.subscribe("a", ({ data }) => got.push(data));
+  gateway.message("a", 4);
+  await clock.advance(1000);
+  assertEquals([got, gateway.of("channel.subscribe").length], [["a 3", "a 4"], 1]);
+  await subscription.unsubscribe();
+  assertEquals(gateway.of("channel.unsubscribe").length, 1);
+  await client.disconnect();
+});
+
+Deno.test("a backlog kept by waitFor() gives way to a start", async () => {
+  const { client, gateway, clock } = await connected({ clientId: "shop" });
+  gateway.answers["channel.subscribe"] = (frame) => ({
+    ...gateway.subscribed(frame),
+    stored: true,
+  });
+  const waiting = client.waitFor("a");
+  await clock.advance(0);
+  gateway.message("a", 1);
+  await waiting;
+  await client.subscribe("a", { all: true });
+  assertEquals(gateway.of("channel.unsubscribe").length, 1);
+  assertEquals(gateway.last("channel.subscribe").all, true);
+  await client.disconnect();
+});
+
+for (const stored of [true, undefined]) {
+  const does = stored ? "keeps a backlog" : "unsubscribes where there was no backlog";
+  Deno.test(`waitFor() of a named client that ends before the answer ${does}`, async () => {
+    const { client, gateway, clock } = await connected({ clientId: "shop" });
+    gateway.answers["channel.subscribe"] = () => undefined;
+    const abort = new AbortController();
+    const waiting = client.waitFor("a", { signal: abort.signal });
+    await clock.advance(0);
+    abort.abort(new Error("enough"));
+    await assertRejects(() => waiting, Error, "enough");
+    assertEquals(gateway.of("channel.unsubscribe"), []);
+    const { request_id } = gateway.last("channel.subscribe");
+    gateway.send({ ...gateway.subscribed({ type: "", channel: "a" }), request_id, stored });
+    await clock.advance(0);
+    assertEquals(gateway.of("channel.unsubscribe").length, stored ? 0 : 1);
+    await client.disconnect();
+    await client.connect();
+    assertEquals(gateway.last("connect").subscriptions, []);
+    await client.disconnect();
+  });
+}
 
 Deno.test("waitFor() passes over what does not match", async () => {
   const { client, gateway, settle } = await connected();

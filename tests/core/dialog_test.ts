@@ -65,6 +65,7 @@ Deno.test(
       ack_timeout: 30,
       retry_backoff: 2,
       window: 1024,
+      window_bytes: 1_048_576,
       heartbeat_interval: 15,
       max_message_bytes: 65_536,
     });

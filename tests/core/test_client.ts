@@ -47,7 +47,7 @@ export class TestClient {
       ...terms,
       onExtended: () => {},
     });
-    this.connection.onClose = () => this.#dialog.closed(false);
+    this.connection.onClose = () => this.#dialog.closed(1006);
   }
 
   /** Code that the gateway closed the connection with. */
@@ -144,13 +144,13 @@ export class TestClient {
 
   /** The connection breaks. */
   async drop(): Promise<void> {
-    this.#dialog.closed(false);
+    this.#dialog.closed(1006);
     this.connection.onClose = undefined;
     await this.#world.settle();
   }
   /** The client closes the connection with 1000. */
   async leave(): Promise<void> {
-    this.#dialog.closed(true);
+    this.#dialog.closed(1000);
     this.connection.onClose = undefined;
     await this.#world.settle();
   }

@@ -33,7 +33,7 @@ function checkMessages(printed: readonly Frame[]): void {
 
 async function allSettled(served: Served, clientId: string): Promise<void> {
   const presence = await served.gateway.presence();
-  assertEquals(presence.filter(({ client_id }) => client_id === clientId), []);
+  assertEquals(presence.filter((present) => present.clientId === clientId), []);
   assertEquals(await served.gateway.deadLetters(), []);
   const { text } = await ask(`${served.http}/metrics`, { token: TOKEN });
   const counter = (name: string) =>
@@ -54,7 +54,7 @@ for (const how of ["header", "query"]) {
     const reply = await watcher.next("channel_message");
     assertEquals([reply.data, reply.source], [{ hello: "world" }, "py"]);
     const [py] = await served.gateway.presence("alerts");
-    assertEquals([py.client_id, py.status, py.metadata], ["py", "online", { lang: "python" }]);
+    assertEquals([py.clientId, py.status, py.metadata], ["py", "online", { lang: "python" }]);
     await talk(served);
     await served.gateway.publish("alerts", "again");
     await client.line(

@@ -104,17 +104,29 @@ Deno.test("publish: what cannot be published is refused with what was expected a
   const publish = (channel: any, data: any, options?: any) => () =>
     gateway.publish(channel, data, options);
   for (const channel of ["", "a b", "x".repeat(256), "ü", 5, null, undefined, ["news"]]) {
-    await assertRejects(publish(channel, 1), TypeError, "Cannot publish to channel");
+    const kind = typeof channel === "string" ? RangeError : TypeError;
+    await assertRejects(publish(channel, 1), kind, "Cannot publish as 'channel' must be ");
   }
   for (const data of [undefined, () => {}, Symbol("x")]) {
-    await assertRejects(publish("news", data), TypeError, "Cannot publish a value of type");
+    await assertRejects(publish("news", data), TypeError, "Cannot publish as 'data' must be ");
   }
   const circle: Record<string, unknown> = {};
   circle.self = circle;
-  for (const data of [circle, 10n]) await assertRejects(publish("news", data), TypeError);
-  for (const id of ["", "x".repeat(129), 5, null]) {
-    await assertRejects(publish("news", 1, { id }), TypeError, "Cannot publish with id");
+  for (const data of [circle, 10n]) {
+    await assertRejects(publish("news", data), TypeError, "'data' must be what JSON can carry");
   }
+  for (const id of ["", "x".repeat(129), 5, null]) {
+    const kind = typeof id === "string" ? RangeError : TypeError;
+    await assertRejects(publish("news", 1, { id }), kind, "Cannot publish as 'id' must be ");
+  }
+  for (const options of [null, 5, "p1", []]) {
+    await assertRejects(publish("news", 1, options), TypeError, "'options' must be an object");
+  }
+  await assertRejects(
+    publish("news", 1, { Id: "p1" }),
+    TypeError,
+    `Cannot publish as 'options' has no member "Id": it may have id`,
+  );
   await assertPushError("message_too_large", publish("news", "x".repeat(15)));
   assertEquals(await gateway.channels(), []);
 });
@@ -208,24 +220,119 @@ Deno.test("a store that fails: publishing is refused, health says so, and both r
   assertEquals((await ask(`${served.http}/health`)).status, 200);
 });
 
+Deno.test("publish: what has no index signature is accepted, as by a client", async () => {
+  interface Reading {
+    celsius: number;
+    at: Date;
+  }
+  await using gateway = new Gateway(ON);
+  const published = Promise.withResolvers<unknown>();
+  gateway.on("published", ({ data }) => published.resolve(data));
+  const reading: Reading = { celsius: 21.5, at: new Date(0) };
+  await gateway.publish("readings", reading);
+  assertEquals(await published.promise, { celsius: 21.5, at: "1970-01-01T00:00:00.000Z" });
+});
+
 Deno.test("a program that embeds a gateway sees channels, presence and dead letters, and redrives", async () => {
+  const clock = new SocketClock();
   await using served = await startGateway({
     push: { presence: { broadcastChanges: false }, delivery: { maxRetries: 0 } },
-  });
+  }, { clock });
   const { gateway } = served;
-  await using ann = await WireClient.open(`${served.ws}?client_id=ann`);
+  await using ann = await WireClient.open(`${served.ws}?client_id=a:nn`);
   await ann.subscribe("news");
+  await ann.ask({ type: "presence.heartbeat", status: "busy", metadata: { desk: 7 } });
   const died = Promise.withResolvers<void>();
   gateway.on("deadLettered", () => died.resolve());
-  await gateway.publish("news", { n: 1 });
+  const born = clock.now() / 1000;
+  const { eventId, epoch } = await gateway.publish("news", { n: 1 });
   const { event_id } = await ann.next();
+  await clock.advance(1_000);
   await ann.ask({ type: "message_nack", event_id });
   await within(died.promise, "the message to be given up");
-  assertEquals((await gateway.channels()).map(({ name, head }) => [name, head]), [["news", 1]]);
-  assertEquals((await gateway.presence()).map(({ client_id }) => client_id), ["ann"]);
+
+  const log = { name: "news", epoch, head: 1, oldest: 1, subscribers: 1 };
+  assertEquals(await gateway.channels(), [{ ...log, createdAt: born, metadata: {} }]);
+  const [present] = await gateway.presence();
+  assertEquals(present, {
+    clientId: "a:nn",
+    status: "busy",
+    lastSeen: present.lastSeen,
+    metadata: { desk: 7 },
+    channels: ["news"],
+  });
+  assert(present.lastSeen >= born && present.lastSeen <= born + 1, String(present.lastSeen));
+  assertEquals(await gateway.presence("news"), [present]);
   assertEquals(await gateway.presence("none"), []);
-  assertEquals((await gateway.deadLetters({ channel: "none" })).length, 0);
-  assertEquals((await gateway.deadLetters({ channel: "news" })).length, 1);
-  assertEquals((await gateway.redrive({ seq: 1 })).length, 1);
+
+  const [letter] = await gateway.deadLetters({ channel: "news" });
+  assertEquals(letter, {
+    channel: "news",
+    clientId: "a:nn",
+    session: letter.session,
+    eventId,
+    seq: 1,
+    data: { n: 1 },
+    source: null,
+    timestamp: born,
+    attempts: 1,
+    reason: "nack",
+    deadAt: born + 1,
+  });
+  assertEquals(await gateway.deadLetters({ channel: "none" }), []);
+  assertEquals(await gateway.deadLetters({ session: "none" }), []);
+  assertEquals(await gateway.deadLetters({ session: letter.session, limit: 1 }), [letter]);
+  assertEquals(await gateway.redrive({ seq: 2 }), []);
+  assertEquals(await gateway.redrive({ seq: 1 }), [letter]);
   assertEquals((await ann.next())._redriven, true);
+  assertEquals(await gateway.deadLetters(), []);
+});
+
+Deno.test("a program that asks for the impossible is told which argument, and what it was", async () => {
+  await using gateway = new Gateway(ON);
+  // deno-lint-ignore no-explicit-any
+  const wrong: [any, typeof TypeError | typeof RangeError, string][] = [
+    [null, TypeError, "'query' must be an object: current value is null"],
+    [[], TypeError, "'query' must be an object: current value is an array"],
+    ["news", TypeError, "'query' must be an object: current value is \"news\""],
+    [{ chanel: "a" }, TypeError, "'query' has no member \"chanel\": it may have channel, session"],
+    [{ channel: 5 }, TypeError, "'channel' must be a string: current value is 5"],
+    [{ channel: "a b" }, RangeError, "'channel' must be 1 to 255 of A-Z a-z 0-9 _ : . -: current"],
+    [{ session: 5 }, TypeError, "'session' must be a string: current value is 5"],
+    [{ session: "" }, RangeError, "'session' must be 1 to 1024 characters: current value is \"\""],
+    [{ seq: "1" }, TypeError, "'seq' must be an integer from 1 to "],
+    [{ seq: 0 }, RangeError, "'seq' must be an integer from 1 to "],
+    [
+      { limit: "5" },
+      TypeError,
+      "'limit' must be an integer from 1 to 1000: current value is \"5\"",
+    ],
+    ...[0, -1, 1.5, 1001, NaN, Infinity].map((limit) =>
+      [
+        { limit },
+        RangeError,
+        `'limit' must be an integer from 1 to 1000: current value is ${limit}`,
+      ] as [unknown, typeof RangeError, string]
+    ),
+  ];
+  for (const [query, kind, says] of wrong) {
+    const list = () => gateway.deadLetters(query);
+    const redrive = () => gateway.redrive(query);
+    await assertRejects(list, kind, `Cannot list dead letters as ${says}`);
+    await assertRejects(redrive, kind, `Cannot redrive as ${says}`);
+  }
+  for (const limit of [1, 1000, undefined]) assertEquals(await gateway.deadLetters({ limit }), []);
+  // deno-lint-ignore no-explicit-any
+  const presence = (channel: any) => () => gateway.presence(channel);
+  const says = "Cannot list presence as 'channel' must be ";
+  for (const name of ["", "a b"]) await assertRejects(presence(name), RangeError, says);
+  for (const name of [null, 5, {}]) await assertRejects(presence(name), TypeError, says);
+  // deno-lint-ignore no-explicit-any
+  const on = (event: any, handler: any = () => {}) => () => gateway.on(event, handler);
+  const events = "Cannot listen as 'event' must be one of connected, disconnected, published, ";
+  for (const event of ["", "toString", 5, undefined]) assertThrows(on(event), TypeError, events);
+  assertThrows(on("publish"), TypeError, "\"publish\", did you mean 'published'?");
+  for (const handler of [null, "f", {}]) {
+    assertThrows(on("published", handler), TypeError, "'handler' must be a function: current");
+  }
 });

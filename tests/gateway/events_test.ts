@@ -104,6 +104,27 @@ Deno.test("events: a handler that throws is reported and harms nothing", async (
   assert(complaints.every(([text]) => String(text).includes("handler of the event")));
 });
 
+Deno.test("events: an async handler that rejects is reported and does not end the process", async () => {
+  await using served = await startGateway({ push: QUIET });
+  const complaints: unknown[][] = [];
+  const { error } = console;
+  console.error = (...args: unknown[]) => complaints.push(args);
+  try {
+    const broken = new Error("rejected");
+    served.gateway.on("published", async () => {
+      await Promise.resolve();
+      throw broken;
+    });
+    await served.gateway.publish("news", 1);
+    await until(() => complaints.length === 1, "it is reported");
+    assertEquals(complaints, [["A handler of the event 'published' failed.", broken]]);
+    assertEquals((await served.gateway.publish("news", 2)).seq, 2);
+    await until(() => complaints.length === 2, "it is called and reported again");
+  } finally {
+    console.error = error;
+  }
+});
+
 Deno.test("events: a handler that was taken off hears no more", async () => {
   await using served = await startGateway({ push: QUIET });
   const seen: number[] = [];

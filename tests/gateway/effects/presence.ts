@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
+import type { PresenceInfo } from "../../../mod.ts";
 import { WireClient } from "../../support/wire_client.ts";
 import { dataOf, type Effects, timed } from "./effect.ts";
 
 const ids = (entries: { client_id: string }[]) => entries.map(({ client_id }) => client_id);
+const namesOf = (present: PresenceInfo[]) => present.map(({ clientId }) => clientId);
 
 /** What the options of presence do. */
 export const PRESENCE: Effects = {
@@ -41,9 +43,9 @@ export const PRESENCE: Effects = {
         await gateway.clock.advance(5_000);
         await bob.ask({ type: "presence.heartbeat" });
       }
-      assertEquals(ids(await gateway.gateway.presence()), ["bob"]);
+      assertEquals(namesOf(await gateway.gateway.presence()), ["bob"]);
       await ann.ask({ type: "ping" });
-      assertEquals(ids(await gateway.gateway.presence()), ["ann", "bob"]);
+      assertEquals(namesOf(await gateway.gateway.presence()), ["ann", "bob"]);
     },
   },
   "push.presence.broadcastChanges": {
