@@ -90,7 +90,8 @@ async function serve(gateway: CommandGateway, world: World): Promise<number> {
     }).catch((error) => {
       if (stopping) return;
       world.complain(whyNotStarted(error, gateway));
-      end(FAILED);
+      // What no start can ever do was refused, not failed.
+      end(error instanceof TypeError || error instanceof RangeError ? REFUSED : FAILED);
     });
     return await ended;
   } finally {

@@ -134,7 +134,7 @@ const ROWS: readonly Row[] = [
     default: "memory",
     values: ["memory", "kv", "redis"],
     flag: "store",
-    description: "Where messages and positions are kept.",
+    description: "Where messages and positions are kept; this version has memory only.",
   },
   {
     path: "push.delivery.kvPath",

@@ -67,7 +67,7 @@ export interface DeliveryOptions {
    */
   messageTtl?: number;
   /**
-   * Where messages and positions are kept.
+   * Where messages and positions are kept; this version has memory only.
    * "memory", "kv", "redis"; default "memory".
    */
   storeBackend?: "memory" | "kv" | "redis";
