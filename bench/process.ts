@@ -34,19 +34,21 @@ export class Measured {
     }
   }
 
-  /** Lets it go on, where it waits for that. */
-  async go(): Promise<void> {
+  /** Writes to its standard input. */
+  async write(text: string): Promise<void> {
     const writer = this.#child.stdin.getWriter();
-    await writer.write(new Uint8Array([10]));
+    await writer.write(new TextEncoder().encode(text));
     writer.releaseLock();
   }
 
+  /** Lets it go on, where it waits for that. */
+  go(): Promise<void> {
+    return this.write("\n");
+  }
+
   /** CPU seconds used so far, by the kernel for it included. */
-  async cpuSeconds(): Promise<number> {
-    const stat = await Deno.readTextFile(`/proc/${this.#child.pid}/stat`);
-    // The name may contain spaces and parentheses; the fields after it do not (proc(5)).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+  cpuSeconds(): Promise<number> {
+    return cpuSecondsOf(this.#child.pid);
   }
 
   /** Resident memory, in bytes. */
@@ -66,6 +68,14 @@ export class Measured {
     await this.#child.stdin.close().catch(() => {});
     await this.#lines.return?.();
   }
+}
+
+/** CPU seconds that a process has used so far, by the kernel for it included. */
+export async function cpuSecondsOf(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  // The name may contain spaces and parentheses; the fields after it do not (proc(5)).
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
 /** Ticks of /proc/PID/stat a second: 100 on every Linux that Deno runs on (sysconf(_SC_CLK_TCK)). */

@@ -26,14 +26,18 @@ export interface Snapshot {
   readonly settled: Ranges;
 }
 
-/**
- * How messages of a channel are gone: all up to a number, or a single one that was to come again;
- * or the notice repeats one that was told.
- */
-export type Loss = "many" | "one" | "told";
+/** Which messages of a channel are gone. */
+export interface Loss {
+  /** Whether it is a single one that was to come again, and not all up to a number. */
+  readonly isOne: boolean;
+  /** Whether the notice repeats one that was told. */
+  readonly isTold: boolean;
+}
 
 /** Most numbers in a list of ranges, two for each (`isRanges`). */
 const MAX_RANGES = 2 * 4096;
+/** Losses of single messages that are remembered as told. */
+const MAX_LOSSES = 4096;
 
 /**
  * What the client has of one channel. Every number that arrived is in one of three states: received
@@ -49,6 +53,8 @@ export class Inbox {
   #seq = 0;
   /** Number of the last gap that was told, in this epoch. */
   #toldGap: number | undefined;
+  /** Numbers of single messages whose loss was told, in this epoch. */
+  #toldLosses: Set<number> = new Set();
   #open: RangeSet = new RangeSet();
   #received: Map<number, Entry> = new Map();
   #refused: Map<number, Entry> = new Map();
@@ -116,6 +122,7 @@ export class Inbox {
     this.#refused = new Map();
     this.#unacknowledged = new RangeSet();
     this.#past = new Past();
+    this.#toldLosses.clear();
     this.#held = [];
     for (const consumer of this.#consumers) consumer.clear();
   }
@@ -151,14 +158,17 @@ export class Inbox {
    * @returns which are gone; `undefined` if the gap does not belong here
    */
   gap(epoch: string, seq: number): Loss | undefined {
-    const isMany = epoch !== this.#epoch || seq > this.#seq;
-    // A poll states the position again before the notice that was on its way has come.
-    const loss = isMany ? "many" : seq === this.#toldGap ? "told" : "one";
+    const isNew = epoch !== this.#epoch || seq > this.#seq;
     if (!this.#enter(epoch, seq)) return undefined;
-    if (isMany) this.#toldGap = seq;
+    // A poll states the position again before the notice that was on its way has come.
+    const isOne = !isNew && seq !== this.#toldGap;
+    const isTold = !isNew && (!isOne || this.#toldLosses.has(seq));
+    if (isNew) this.#toldGap = seq;
+    if (isOne) this.#toldLosses.add(seq);
+    if (this.#toldLosses.size > MAX_LOSSES) this.#toldLosses.clear();
     this.#seq = Math.max(this.#seq, seq);
     if (this.#refused.delete(seq)) this.#open.delete(seq);
-    return loss;
+    return { isOne, isTold };
   }
 
   /** Adds a consumer; what nobody has taken yet is its first. */
@@ -239,6 +249,7 @@ export class Inbox {
     this.#epoch = epoch;
     this.#seq = seq;
     this.#toldGap = undefined;
+    this.#toldLosses.clear();
     return true;
   }
 

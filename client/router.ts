@@ -102,9 +102,10 @@ export class Router {
     }
     const loss = inbox.gap(epoch, seq);
     if (!loss) return false;
-    if (loss !== "told") emitter.emit("gap", { channel, epoch, seq, reason });
+    if (!loss.isTold) emitter.emit("gap", { channel, epoch, seq, reason });
     // A notice of one message leaves those before it as they are.
-    if (loss !== "one") wire.send({ type: "ack", acks: [{ channel, epoch, upto: seq }] });
+    const ack = loss.isOne ? { channel, epoch, ranges: [seq, seq] } : { channel, epoch, upto: seq };
+    wire.send({ type: "ack", acks: [ack] });
     return true;
   }
 

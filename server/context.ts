@@ -1,6 +1,7 @@
 import type { Clock, RandomBytes } from "./clock.ts";
 import type { Metrics } from "./metrics.ts";
 import type { PushSettings } from "./options/settings.ts";
+import type { Roster } from "./nodes/roster.ts";
 import type { DeadLetter, Store, StoredMessage } from "./stores/store.ts";
 import type { Turn } from "./turn.ts";
 import type { TimingWheel } from "./wheel.ts";
@@ -27,4 +28,6 @@ export interface HubContext {
   readonly wheel: TimingWheel;
   readonly metrics: Metrics;
   readonly events: HubEvents;
+  /** What other nodes say of themselves; absent where there are none. */
+  readonly roster?: Roster;
 }

@@ -2,7 +2,7 @@ import { formatEventId, PushError } from "@push/client/protocol";
 import { channelOf, functionOf, jsonOf, nameOf, publishOptionsOf, queryOf } from "./arguments.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
-import { byteLength } from "./fields.ts";
+import { byteLength } from "./dialog/fields.ts";
 import { Pollers } from "./http/pollers.ts";
 import { fail } from "./http/respond.ts";
 import { answer, type PushParts } from "./http/router.ts";
@@ -279,13 +279,10 @@ export class Gateway {
     if (!push.enabled) return;
     const random = this.#parts.random ?? systemRandom;
     const store = this.#parts.store ?? await openStore(push, random);
-    await store.open();
-    const hub = new Hub({
-      settings: push,
-      store,
-      clock: this.#clock,
-      random,
-      events: this.#listeners.hubEvents,
+    const hub = await this.#openHub(store, random).catch(async (error) => {
+      // A store that was brought along may be opened again.
+      if (this.#parts.store === undefined) await store[Symbol.asyncDispose]();
+      throw error;
     });
     this.#push = {
       hub,
@@ -293,6 +290,25 @@ export class Gateway {
       sockets: new Sockets(hub, this.#policy),
       pollers: new Pollers(hub),
     };
+  }
+
+  async #openHub(store: Store, random: RandomBytes): Promise<Hub> {
+    await store.open();
+    const hub = new Hub({
+      settings: this.settings.push,
+      store,
+      clock: this.#clock,
+      random,
+      events: this.#listeners.hubEvents,
+    });
+    try {
+      // Where several nodes share the store, this one is heard of and listens from here on.
+      await hub.start();
+    } catch (error) {
+      hub.stop();
+      throw error;
+    }
+    return hub;
   }
 
   async #pushParts(): Promise<PushParts> {

@@ -1,15 +1,22 @@
 import { type Json, PushError } from "@push/client/protocol";
-import { Channel, type Published } from "./channel.ts";
+import { Channel, type Published } from "./channel/channel.ts";
+import { Claims, type Granted } from "./nodes/claims.ts";
 import { type Cancel, type Clock, type RandomBytes, randomId } from "./clock.ts";
 import type { HubContext, HubEvents } from "./context.ts";
-import type { Wire } from "./entry.ts";
+import type { Wire } from "./channel/entry.ts";
+import { Heads } from "./channel/heads.ts";
+import { Leases } from "./nodes/leases.ts";
 import { Metrics } from "./metrics.ts";
-import { Presence } from "./presence.ts";
-import { type FlowState, Session, type SessionHost, type SessionOwner } from "./session.ts";
+import { type ForeignClaim, Nodes } from "./nodes/nodes.ts";
+import { Presence } from "./presence/presence.ts";
+import { Redrives } from "./session/redrives.ts";
+import { Roster } from "./nodes/roster.ts";
+import { type FlowState, Session, type SessionHost, type SessionOwner } from "./session/session.ts";
 import type { PushSettings } from "./options/settings.ts";
+import type { Stop } from "./stores/cluster.ts";
 import type {
   ChannelRecord,
-  Claimed,
+  Claim,
   DeadLetter,
   DeadLetterQuery,
   Store,
@@ -35,6 +42,8 @@ export interface AttachRequest {
   readonly ttl: number;
   /** Frames that the connection understands. */
   readonly wire: Wire;
+  /** Holder of an earlier claim that this connection goes on for (see {@linkcode Session.holder}). */
+  readonly from?: string;
 }
 
 /** A session attached to a connection. */
@@ -56,6 +65,10 @@ export interface HubParts {
 const FLUSH_DELAY = 500;
 const SWEEP_INTERVAL = 2_000;
 const IDLE_CHANNEL = 5_000;
+/** Milliseconds between two comparisons of the heads of followed channels with the store. */
+const COMPARE_INTERVAL = 3_000;
+/** Milliseconds between two renewals of attached sessions, where a lease lasts long enough. */
+const RENEW_INTERVAL = 5_000;
 const DRAIN_WAVE = 1000;
 const DRAIN_PAUSE = 50;
 
@@ -75,6 +88,14 @@ export class Hub implements SessionHost {
   /** Attaching and detaching of one session take turns. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #changed = new Set<Session>();
+  readonly #claims: Claims;
+  /** Keys of sessions that are being claimed. */
+  readonly #claiming = new Set<string>();
+  readonly #leases: Leases;
+  readonly #nodes: Nodes | undefined;
+  readonly #redrives: Redrives;
+  readonly #heads: Heads;
+  #stopListening: Stop | undefined;
   readonly #timers = new Set<Cancel>();
   #flushing = false;
   #stopped = false;
@@ -83,6 +104,9 @@ export class Hub implements SessionHost {
   constructor(parts: HubParts) {
     const { settings, store, clock, random } = parts;
     const step = Math.min(Math.max(settings.delivery.ackTimeout / 16, 5), 250);
+    const { cluster } = store;
+    const metrics = new Metrics();
+    const failed = () => void metrics.clusterErrors++;
     this.context = {
       settings,
       store,
@@ -90,11 +114,56 @@ export class Hub implements SessionHost {
       random,
       turn: new Turn(clock),
       wheel: new TimingWheel(clock, step),
-      metrics: new Metrics(),
+      metrics,
       events: parts.events ?? {},
+      ...(cluster === undefined ? {} : { roster: new Roster({ cluster, clock, failed }) }),
     };
+    this.#nodes = cluster && new Nodes({ cluster, clock, random }, {
+      heldBy: (key, age) => this.#inTurn(key, () => this.#heldBy(key, age)),
+      yield: (key, generation) => this.#inTurn(key, () => this.#yield(key, generation)),
+      taken: (key, generation) => this.#taken(key, generation),
+      claimed: (claim) => this.#inTurn(claim.key, () => this.#claimedElsewhere(claim)),
+      redriven: (key, channel) => void this.#redrives.take(key, channel),
+      failed,
+    });
+    this.#claims = new Claims(this.context, this.#nodes);
+    this.#leases = new Leases({
+      context: this.context,
+      attached: () => this.#sessions.values(),
+      fenced: (session) => this.fenced(session),
+      redriven: (session, channel) => void this.#redrives.take(session.key, channel),
+    });
+    this.#redrives = new Redrives({
+      context: this.context,
+      nodes: this.#nodes,
+      session: (key) => this.#known(key),
+    });
+    this.#heads = new Heads(this.context, () => this.#channels.values());
     this.presence = new Presence(this.context);
     this.#every(SWEEP_INTERVAL, () => this.#sweep());
+  }
+
+  /**
+   * Begins to listen to the other nodes, if there are any.
+   *
+   * @throws {PushError} as the store
+   */
+  async start(): Promise<void> {
+    const { store: { cluster }, roster } = this.context;
+    if (cluster === undefined) return;
+    this.#stopListening = await cluster.listen({
+      rows: (node, version, changes) => roster?.rows(node, version, changes),
+      note: (from, note) => this.#nodes?.hear(from, note),
+      lapse: () => {
+        roster?.lapse();
+        this.#heads.compare();
+        this.#leases.renew();
+      },
+    });
+    await roster?.start();
+    if (this.#stopped) return this.#stopListening();
+    this.#every(COMPARE_INTERVAL, () => this.#heads.compare());
+    this.#every(Math.min(RENEW_INTERVAL, cluster.lease / 3), () => this.#leases.renew());
   }
 
   /** Sessions that have a connection. */
@@ -166,7 +235,7 @@ export class Hub implements SessionHost {
       source: null,
       payload,
     });
-    return { ...published, delivered: channel.liveCount };
+    return { ...published, delivered: this.subscribers(name) };
   }
 
   /** Creates a channel; resolves to whether it is new. */
@@ -179,9 +248,10 @@ export class Hub implements SessionHost {
     return this.context.store.channels(this.context.clock.now());
   }
 
-  /** Connections that a channel's messages flow to on this node. */
+  /** Connections of all nodes that a channel's messages flow to. */
   subscribers(name: string): number {
-    return this.#channels.get(name)?.liveCount ?? 0;
+    const elsewhere = this.context.roster?.liveElsewhere(name) ?? 0;
+    return (this.#channels.get(name)?.liveCount ?? 0) + elsewhere;
   }
 
   /** Dead letters, oldest first. */
@@ -190,23 +260,8 @@ export class Hub implements SessionHost {
   }
 
   /** Puts dead letters back into their subscriptions. */
-  async redrive(query: DeadLetterQuery): Promise<DeadLetter[]> {
-    const letters = await this.context.store.redrive(query, this.context.clock.now());
-    // A session that is attached here holds its positions in memory.
-    const touched = new Map<string, { session: string; channel: string; seqs: Set<number> }>();
-    for (const { session, channel, message } of letters) {
-      const key = `${session} ${channel}`;
-      const known = touched.get(key);
-      if (known !== undefined) known.seqs.add(message.seq);
-      else touched.set(key, { session, channel, seqs: new Set([message.seq]) });
-    }
-    await Promise.all(
-      [...touched.values()].map(({ session, channel, seqs }) =>
-        (this.#sessions.get(session) ?? this.#unsaved.get(session))?.takeRedriven(channel, seqs)
-      ),
-    );
-    this.context.metrics.redriven += letters.length;
-    return letters;
+  redrive(query: DeadLetterQuery): Promise<DeadLetter[]> {
+    return this.#redrives.redrive(query);
   }
 
   /** What the store holds. */
@@ -216,6 +271,7 @@ export class Hub implements SessionHost {
 
   /** See {@linkcode SessionHost.changed}. */
   changed(session: Session): void {
+    if (this.#known(session.key) !== session) return;
     this.#changed.add(session);
     if (this.#flushing || this.#stopped) return;
     this.#flushing = true;
@@ -229,13 +285,15 @@ export class Hub implements SessionHost {
 
   /** See {@linkcode SessionHost.fenced}. */
   fenced(session: Session): void {
-    const { connection } = session;
-    const held = this.#sessions.get(session.key) === session;
-    if (held) this.#sessions.delete(session.key);
-    if (this.#unsaved.get(session.key) === session) this.#unsaved.delete(session.key);
-    session.suspend();
-    if (held) this.presence.detach(session, false);
-    connection?.close("replaced");
+    // The newer claim may be this node's own, whose answer is under way.
+    if (this.#claiming.has(session.key)) return;
+    this.#drop(session, "replaced");
+  }
+
+  /** See {@linkcode SessionHost.unsure}. */
+  unsure(session: Session): void {
+    this.#drop(session, "unavailable");
+    this.#leases.end(session, "release");
   }
 
   /** See {@linkcode SessionHost.flowing}. */
@@ -257,11 +315,16 @@ export class Hub implements SessionHost {
       );
     }
     await this.#flush();
+    await this.context.roster?.leave();
   }
 
   /** Stops every timer. Nothing may be called after it. */
   stop(): void {
     this.#stopped = true;
+    this.#stopListening?.();
+    this.#nodes?.stop();
+    this.#heads.stop();
+    this.context.roster?.stop();
     this.presence.stop();
     this.context.wheel.stop();
     for (const channel of this.#channels.values()) channel.stop();
@@ -282,25 +345,46 @@ export class Hub implements SessionHost {
     connection: Connection,
   ): Promise<Attached> {
     if (this.#stopped) throw new PushError("going_away");
-    const { store, clock, random, settings, events } = this.context;
-    const ttl = settings.delivery.enabled ? request.ttl : 0;
-    const claimed = await store.claim({
+    const { clock, random, settings } = this.context;
+    const claim = {
       key: owner.key,
+      holder: randomId(random),
       instance: request.instance ?? randomId(random),
       attempt: request.attempt ?? 0,
-      ttl,
+      ttl: settings.delivery.enabled ? request.ttl : 0,
       secretHash: request.minted?.secretHash,
-    }, clock.now());
-    if (!claimed.ok) throw refusal(claimed);
-    const unsaved = claimed.resumed ? this.#unsaved.get(owner.key) : undefined;
-    this.#unsaved.delete(owner.key);
-    const present = this.#sessions.get(owner.key) ?? unsaved;
-    const session = present ?? new Session(this, owner);
+      from: request.from,
+    };
+    const askedAt = clock.now();
+    this.#claiming.add(owner.key);
+    try {
+      const claimed = await this.#claims.claim(claim);
+      const attached = this.#hold(owner, claim, claimed, request.wire, connection);
+      attached.session.askedAt = askedAt;
+      return attached;
+    } finally {
+      this.#claiming.delete(owner.key);
+    }
+  }
+
+  /** Gives a connection the session that was claimed for it. */
+  #hold(
+    owner: SessionOwner,
+    { holder, ttl }: Claim,
+    claimed: Granted,
+    wire: Wire,
+    connection: Connection,
+  ): Attached {
+    const { events } = this.context;
+    this.#leases.claimed(owner.key);
+    const session = this.#sessionOf(owner, claimed);
     const older = session.connection;
     session.generation = claimed.generation;
+    session.holder = holder;
     session.ttl = ttl;
-    session.attach(connection, request.wire, claimed.channels);
+    session.attach(connection, wire, claimed.channels);
     this.#sessions.set(owner.key, session);
+    if (session.isUnsaved) this.changed(session);
     if (older !== undefined) {
       events.detached?.(owner.clientId, older.transport);
       older.close("replaced");
@@ -319,21 +403,87 @@ export class Hub implements SessionHost {
     session.suspend();
     this.#sessions.delete(session.key);
     this.presence.detach(session, how !== "lost");
-    const { store, clock, metrics, events } = this.context;
-    events.detached?.(session.owner.clientId, connection.transport);
+    this.context.events.detached?.(session.owner.clientId, connection.transport);
     const ends = how === "forget" || session.ttl === 0 || (how === "left" && !session.owner.named);
-    try {
-      if (ends) {
-        await store.end(session.key, session.generation, clock.now());
-      } else {
-        await session.flush();
-        if (session.isUnsaved) this.#unsaved.set(session.key, session);
-        await store.release(session.key, session.generation, clock.now());
-      }
-    } catch {
-      // The store ends a session that nobody renews.
-      metrics.commitErrors++;
+    if (ends) return await this.#leases.end(session, "end");
+    await this.#store(session);
+    await this.#leases.end(session, "release");
+  }
+
+  /** The session of a claim: the one in memory only if nobody had it since. */
+  #sessionOf(owner: SessionOwner, { previous }: Granted): Session {
+    const known = this.#known(owner.key);
+    this.#unsaved.delete(owner.key);
+    if (known?.generation === previous) return known;
+    if (known !== undefined) this.#drop(known, "replaced");
+    return new Session(this, owner);
+  }
+
+  #known(key: string): Session | undefined {
+    return this.#sessions.get(key) ?? this.#unsaved.get(key);
+  }
+
+  /** Lets go of a session that is not this node's any more. */
+  #drop(session: Session, code: "replaced" | "unavailable"): void {
+    const { connection, key } = session;
+    const held = this.#sessions.get(key) === session;
+    if (held) this.#sessions.delete(key);
+    if (this.#unsaved.get(key) === session) this.#unsaved.delete(key);
+    session.suspend();
+    this.#changed.delete(session);
+    this.#redrives.forget(session);
+    if (connection === undefined) return;
+    if (held) this.presence.detach(session, false);
+    this.context.events.detached?.(session.owner.clientId, connection.transport);
+    connection.close(code);
+  }
+
+  /** Stores the positions of a session without a connection; keeps it until that has worked. */
+  async #store(session: Session): Promise<void> {
+    await session.flush();
+    const { key } = session;
+    if (this.#sessions.has(key)) return;
+    if (session.isUnsaved) {
+      this.#unsaved.set(key, session);
+      this.changed(session);
+    } else if (this.#unsaved.get(key) === session) this.#unsaved.delete(key);
+  }
+
+  /** Another node asks who has a session. */
+  async #heldBy(key: string, age: number): Promise<number | "newer" | undefined> {
+    const session = this.#sessions.get(key);
+    if (session !== undefined) {
+      const isNewer = this.context.clock.now() - session.askedAt < age;
+      return isNewer ? "newer" : session.generation;
     }
+    const unsaved = this.#unsaved.get(key);
+    if (unsaved !== undefined) await this.#store(unsaved);
+  }
+
+  async #yield(key: string, generation: number): Promise<void> {
+    const session = this.#sessions.get(key);
+    if (session?.generation !== generation) return;
+    this.#drop(session, "replaced");
+    await this.#store(session);
+    // One that ends with its connection is about to get another.
+    if (session.ttl > 0) await this.#leases.end(session, "release");
+  }
+
+  #taken(key: string, generation: number): void {
+    const session = this.#known(key);
+    if (session !== undefined && session.generation < generation) this.fenced(session);
+  }
+
+  /** Another node has begun a session for a client that this one may have one for. */
+  async #claimedElsewhere(claim: ForeignClaim): Promise<void> {
+    const { store, clock, random } = this.context;
+    const { key } = claim;
+    const terms = { holder: randomId(random), ttl: 0, existing: true, force: true };
+    const claimed = await store.claim({ ...claim, ...terms }, clock.now());
+    if (!claimed.ok) return;
+    const session = this.#known(key);
+    if (session !== undefined) this.#drop(session, "replaced");
+    await store.end(key, claimed.generation, clock.now());
   }
 
   /** Runs what concerns one session one after the other. */
@@ -360,9 +510,13 @@ export class Hub implements SessionHost {
     const { store, clock, metrics } = this.context;
     const now = clock.now();
     for (const [name, channel] of this.#channels) {
-      channel.sweep();
-      if (channel.isIdle(now, IDLE_CHANNEL)) this.#channels.delete(name);
+      channel.sweep(now, IDLE_CHANNEL);
+      if (!channel.isIdle(now, IDLE_CHANNEL)) continue;
+      channel.stop();
+      this.#channels.delete(name);
     }
+    await this.#leases.sweep();
+    await this.#redrives.sweep();
     try {
       await store.sweep(now);
     } catch {
@@ -383,18 +537,5 @@ export class Hub implements SessionHost {
       await task();
       if (!this.#stopped) this.#every(interval, task);
     });
-  }
-}
-
-function refusal(claimed: Claimed & { ok: false }): PushError {
-  switch (claimed.reason) {
-    case "replaced":
-      return new PushError("replaced");
-    case "bad_secret":
-      return new PushError("bad_secret");
-    case "unknown":
-      return new PushError("unknown_session");
-    case "full":
-      return new PushError("too_many_sessions");
   }
 }

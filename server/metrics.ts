@@ -35,6 +35,10 @@ export class Metrics {
   logReads = 0;
   /** Writes of positions that failed and are tried again. */
   commitErrors = 0;
+  /** Exchanges with other nodes that failed and are tried again. */
+  clusterErrors = 0;
+  /** Long-pollers that came from another node. */
+  pollsMoved = 0;
 
   /** Adds one to a labelled counter. */
   count(counter: Map<string, number>, label: string): void {

@@ -16,7 +16,7 @@ export interface ChannelInfo {
   readonly head: number;
   /** Number of the oldest message that is kept; `head + 1` if none is. */
   readonly oldest: number;
-  /** Subscribers connected to this gateway now. */
+  /** Subscribers connected now, to any node. */
   readonly subscribers: number;
   /** When it was created, in Unix seconds. */
   readonly createdAt: number;

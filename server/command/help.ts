@@ -73,6 +73,8 @@ function takes({ type, values }: Option): string {
       return "N";
     case "redis-url":
       return "URL";
+    case "addresses":
+      return "HOST:PORT,…";
     case "string":
       return "TEXT";
     default:

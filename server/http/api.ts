@@ -1,6 +1,6 @@
 import { formatEventId, PushError } from "@push/client/protocol";
-import { channelField, integerField, publishIdField, stringField } from "../fields.ts";
-import { payloadOf } from "../frames.ts";
+import { channelField, integerField, publishIdField, stringField } from "../dialog/fields.ts";
+import { payloadOf } from "../dialog/frames.ts";
 import type { Hub } from "../hub.ts";
 import type { DeadLetter, DeadLetterQuery } from "../stores/store.ts";
 import { type Body, json } from "./respond.ts";

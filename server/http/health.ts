@@ -1,5 +1,7 @@
+import type { Json } from "@push/client/protocol";
 import type { Hub } from "../hub.ts";
 import type { Metrics } from "../metrics.ts";
+import type { StoreStats } from "../stores/store.ts";
 import { json } from "./respond.ts";
 
 /** What health and metrics tell of. */
@@ -17,37 +19,67 @@ export interface HealthTerms {
   readonly draining: boolean;
   /** Whether the asker may see more than that the gateway lives. */
   readonly detailed: boolean;
+  /** Whether the asker only wants to know that the process answers. */
+  readonly alive: boolean;
 }
 
-/** `GET /health`: 200 while the gateway takes work, 503 while it drains or its store is away. */
+/**
+ * `GET /health`: whether to send clients here. 200 while the gateway takes work; 503 while it drains,
+ * or is `degraded`: its store fails, so publishes and new sessions do, too. Connected clients stay
+ * connected then, and get the rest once the store is back.
+ *
+ * A probe that decides about a restart asks `GET /health?probe=live` instead: 200 for as long as the
+ * process answers, for a restart mends neither.
+ */
 export async function health(
   vitals: Vitals | undefined,
-  { uptime, draining, detailed }: HealthTerms,
+  { uptime, draining, detailed, alive }: HealthTerms,
 ): Promise<Response> {
-  const common = {
-    status: draining ? "draining" : "ok",
-    uptime: Math.round(uptime / 1000),
-  };
-  const status = draining ? 503 : 200;
-  if (vitals === undefined) return json({ ...common, push: { enabled: false } }, status);
-  const { hub, sockets, pollers } = vitals;
+  const answer = (status: "ok" | "degraded" | "draining", push: Json) =>
+    json(
+      { status, uptime: Math.round(uptime / 1000), push },
+      status === "ok" || alive ? 200 : 503,
+    );
+  if (vitals === undefined) return answer(draining ? "draining" : "ok", { enabled: false });
+  const { store } = vitals.hub.context;
+  const stats = await statsOf(vitals.hub);
+  const status = draining ? "draining" : stats === undefined ? "degraded" : "ok";
+  if (!detailed) return answer(status, { enabled: true });
+  const trouble = store.trouble ?? "The store does not answer.";
+  return answer(status, {
+    enabled: true,
+    connections: { websocket: vitals.sockets, longpoll: vitals.pollers },
+    sessions: vitals.hub.sessionCount,
+    present: vitals.hub.presence.size,
+    store: stats === undefined
+      ? { name: store.name, available: false, trouble }
+      : { name: store.name, available: true, ...stats },
+    ...clusterOf(vitals.hub),
+  });
+}
+
+/** What the store holds; `undefined` if it fails. One that is known to fail is not waited for. */
+async function statsOf(hub: Hub): Promise<StoreStats | undefined> {
+  if (hub.context.store.trouble !== undefined) return undefined;
   try {
-    const store = await hub.stats();
-    const push = !detailed ? { enabled: true } : {
-      enabled: true,
-      connections: { websocket: sockets, longpoll: pollers },
-      sessions: hub.sessionCount,
-      present: hub.presence.size,
-      store: { name: hub.context.store.name, ...store },
-    };
-    return json({ ...common, push }, status);
+    return await hub.stats();
   } catch {
-    const push = { enabled: true, store: { name: hub.context.store.name, available: false } };
-    return json({ ...common, status: draining ? "draining" : "degraded", push }, 503);
+    return undefined;
   }
 }
 
-/** `GET /metrics`, in the text format of Prometheus (version 0.0.4). */
+/** This node among the others; nothing where there are none. */
+function clusterOf({ context: { store: { cluster }, roster } }: Hub): { [key: string]: Json } {
+  if (cluster === undefined) return {};
+  return { cluster: { node: cluster.node, nodes: roster?.nodes ?? [cluster.node] } };
+}
+
+/**
+ * `GET /metrics`, in the text format of Prometheus (version 0.0.4). Where several nodes share one
+ * store, `push_nodes` counts those that live, as far as this one knows, `push_node_info` names this
+ * one, `push_cluster_errors_total` counts what failed between them, and `push_polls_moved_total` the
+ * long-pollers that came from another node.
+ */
 export async function metrics({ hub, sockets, pollers }: Vitals): Promise<Response> {
   const lines: string[] = [];
   const family = (
@@ -85,12 +117,17 @@ export async function metrics({ hub, sockets, pollers }: Vitals): Promise<Respon
     hub.sessionCount,
   ]]);
   family("present", "gauge", "Clients present.", [["", hub.presence.size]]);
-  try {
-    const stats = await hub.stats();
-    family("store_up", "gauge", "Whether the store answers.", [[`{store="${store.name}"}`, 1]]);
+  const { cluster } = store;
+  if (cluster !== undefined) {
+    const nodes = hub.context.roster?.nodes.length ?? 1;
+    family("nodes", "gauge", "Nodes that live, this one among them.", [["", nodes]]);
+    family("node_info", "gauge", "This node.", [[`{node="${cluster.node}"}`, 1]]);
+  }
+  const stats = await statsOf(hub);
+  const up = stats === undefined ? 0 : 1;
+  family("store_up", "gauge", "Whether the store answers.", [[`{store="${store.name}"}`, up]]);
+  if (stats !== undefined) {
     for (const [field, name, type, help] of STATS) family(name, type, help, [["", stats[field]]]);
-  } catch {
-    family("store_up", "gauge", "Whether the store answers.", [[`{store="${store.name}"}`, 0]]);
   }
   return new Response(lines.join("\n") + "\n", {
     headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
@@ -115,6 +152,8 @@ const COUNTERS: readonly (readonly [field: CounterName, name: string, help: stri
   ["gaps", "gaps_total", "Gap notices sent."],
   ["logReads", "log_reads_total", "Pages read for subscribers behind."],
   ["commitErrors", "commit_errors_total", "Writes of positions that failed."],
+  ["clusterErrors", "cluster_errors_total", "Exchanges with other nodes that failed."],
+  ["pollsMoved", "polls_moved_total", "Long-pollers that came from another node."],
 ];
 
 const STATS = [
@@ -126,6 +165,7 @@ const STATS = [
   ["evicted", "evicted_total", "counter", "Messages dropped by a size limit."],
   ["expired", "expired_total", "counter", "Messages dropped by age."],
   ["sessionsForgotten", "sessions_forgotten_total", "counter", "Sessions dropped by the limit."],
+  ["quarantined", "store_quarantined_total", "counter", "Stored entries that nobody can read."],
 ] as const;
 
 function* by(label: string, counts: ReadonlyMap<string, number>): Generator<[string, number]> {

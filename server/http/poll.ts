@@ -7,7 +7,7 @@ import {
   memberText,
   PushError,
 } from "@push/client/protocol";
-import { errorFrame, requestId } from "../dialog.ts";
+import { errorFrame, requestId } from "../dialog/dialog.ts";
 import {
   booleanField,
   channelField,
@@ -22,12 +22,14 @@ import {
   secondsField,
   seqField,
   stringField,
-} from "../fields.ts";
-import { handleFrame } from "../frames.ts";
-import { open, readOpening, sessionTtl } from "../handshake.ts";
+} from "../dialog/fields.ts";
+import { handleFrame } from "../dialog/frames.ts";
+import { randomId } from "../clock.ts";
+import { open, type Opened, type Opening, readOpening, sessionTtl } from "../dialog/handshake.ts";
 import type { Hub } from "../hub.ts";
-import { bearerToken, type Policy } from "../policy.ts";
-import type { Poller, Pollers } from "./pollers.ts";
+import { bearerToken, hashSecret, type Policy } from "../policy.ts";
+import type { PollTerms } from "./poll_records.ts";
+import type { Poller, Pollers, PollOptions } from "./pollers.ts";
 import { type Body, json, jsonText } from "./respond.ts";
 
 /** What the poll routes work with. */
@@ -45,6 +47,8 @@ const MAX_FRAMES = 1024;
 const MAX_TOKEN = 16_384;
 /** Milliseconds that a poll is held even if it does not want to wait: what is there has to be read. */
 const SHORTEST_HOLD = 50;
+const SUBSCRIBES: ReadonlySet<unknown> = new Set(["channel.subscribe", "channel.unsubscribe"]);
+const CHANGES: PollOptions = { subscribes: true, verifies: false };
 
 /** The routes by name, all `POST`. */
 export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
@@ -73,10 +77,10 @@ async function register(
     if (!isObject(connect)) refuse("connect", "a connect frame", connect);
     const opening = readOpening(connect);
     const identity = policy.identify(opening.token ?? token);
-    const registered = await pollers.register((connection) =>
-      open(hub, identity, opening, connection)
-    );
-    registered.start?.();
+    const registered = await pollers.register(async (connection) => {
+      const opened = await open(hub, identity, opening, connection);
+      return { ...opened, terms: termsOf(opening, opened) };
+    });
     return json({
       client_id: registered.poller.session.owner.clientId,
       poll_token: registered.token,
@@ -85,16 +89,39 @@ async function register(
   }
   const identity = policy.identify(token);
   const name = clientIdField(frame);
-  const { token: poll_token, poller } = await pollers.register((connection) =>
-    hub.attach({
+  const { token: poll_token, poller } = await pollers.register(async (connection, token) => {
+    const terms = name === undefined && pollers.isShared
+      // The token stands for a secret: another node goes on with the session, and nobody else.
+      ? { minted: { clientId: randomId(hub.context.random), secretHash: hashSecret(token) } }
+      : { name };
+    const { session } = await hub.attach({
+      ...terms,
       subject: identity.subject,
-      name,
-      // Unnamed, the session ends with its connection, and that lingers after the last request.
-      ttl: name === undefined ? 0 : sessionTtl(hub, true),
+      ttl: name === undefined ? unnamedTtl(pollers) : sessionTtl(hub, true),
       wire: "fixed",
-    }, connection)
-  );
+    }, connection);
+    return { session, terms };
+  });
   return json({ client_id: poller.session.owner.clientId, poll_token });
+}
+
+/**
+ * An unnamed session ends with its connection, and that lingers after the last request. If the node
+ * dies that has it, it lingers for another one.
+ */
+function unnamedTtl(pollers: Pollers): number {
+  return pollers.isShared ? pollers.linger : 0;
+}
+
+/** What another node needs to go on with what `open` has opened. */
+function termsOf(
+  { instance, attempt, secret }: Opening,
+  { session: { owner }, frame }: Opened,
+): PollTerms {
+  const { clientId } = owner;
+  if (owner.named) return { name: clientId, instance, attempt };
+  const known = frame.secret ?? secret ?? "";
+  return { minted: { clientId, secretHash: hashSecret(known) }, instance, attempt };
 }
 
 function messages(
@@ -140,7 +167,13 @@ function send(
     const end = decoded.findIndex(({ frame }) => frame.type === "disconnect");
     const before = end < 0 ? decoded : decoded.slice(0, end);
     const forget = end >= 0 && booleanField(decoded[end].frame, "forget");
-    const replies = await Promise.all(before.map((each) => answer(hub, poller, each)));
+    const replies = await Promise.all(
+      before.map((each) =>
+        SUBSCRIBES.has(each.frame.type)
+          ? answer(each, () => pollers.request(token, (now) => run(hub, now, each), CHANGES))
+          : answer(each, () => run(hub, poller, each))
+      ),
+    );
     if (end >= 0) await pollers.unregister(token, forget);
     return json({ frames: replies.filter((reply) => reply !== undefined) });
   });
@@ -182,30 +215,33 @@ function named(
       const reply = await handled(hub, poller, { frame: inner, text: JSON.stringify(inner) });
       const picked = gives.map((key) => [key, (reply as unknown as JsonObject)[key]]);
       return json(Object.fromEntries(picked));
-    });
+    }, { subscribes: SUBSCRIBES.has(type) });
 }
 
-async function handled(
-  hub: Hub,
-  { session, connection }: Poller,
-  decoded: Decoded,
-): Promise<GatewayFrame> {
-  const reply = await handleFrame({ hub, session, connection }, decoded);
-  reply.after?.();
-  return reply.frame!;
+async function handled(hub: Hub, poller: Poller, decoded: Decoded): Promise<GatewayFrame> {
+  return (await run(hub, poller, decoded))!;
 }
 
-async function answer(
+/** Handles a frame. Its answer leaves with this response, and what flows with the next poll. */
+async function run(
   hub: Hub,
   { session, connection }: Poller,
   decoded: Decoded,
 ): Promise<GatewayFrame | undefined> {
+  const reply = await handleFrame({ hub, session, connection }, decoded);
+  reply.after?.();
+  return reply.frame;
+}
+
+/** The answer to one frame of several: what goes wrong with it is told in its place. */
+async function answer(
+  decoded: Decoded,
+  handle: () => Promise<GatewayFrame | undefined>,
+): Promise<GatewayFrame | undefined> {
   const id = requestId(decoded);
   try {
-    const reply = await handleFrame({ hub, session, connection }, decoded);
-    // The answer leaves with this response, and what flows with the next poll.
-    reply.after?.();
-    return reply.frame === undefined ? undefined : { ...reply.frame, ...id };
+    const frame = await handle();
+    return frame === undefined ? undefined : { ...frame, ...id };
   } catch (error) {
     if (!(error instanceof PushError)) console.error(error);
     return { ...errorFrame(error), ...id };

@@ -1,54 +1,84 @@
-import { type Code, type ConnectedFrame, PushError } from "@push/client/protocol";
+import { type ConnectedFrame, PushError } from "@push/client/protocol";
 import { type Cancel, randomId } from "../clock.ts";
 import type { Hub } from "../hub.ts";
 import { hashSecret } from "../policy.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { LongPollConnection } from "../transports/longpoll.ts";
+import { PollEntry, type PollEntryParts, type Poller, type PollFate } from "./poll_entry.ts";
+import { attachOrClose, isReplaced, MAX_TRIES, PollMoves, unknownToken } from "./poll_moves.ts";
+import { PollRecords, type PollTerms } from "./poll_records.ts";
+import { PollTelling } from "./poll_telling.ts";
 
-/** One long-poller. */
-export interface Poller {
+export type { Poller } from "./poll_entry.ts";
+
+/** A session attached to a poller's connection. */
+export interface PollAttached {
   readonly session: Session;
-  readonly connection: LongPollConnection;
+  /** What it was attached with. */
+  readonly terms: PollTerms;
+  readonly frame?: ConnectedFrame;
+  start?(): void;
 }
 
 /** How a session is attached to a poller's connection. */
-export type AttachPoller = (connection: LongPollConnection) => Promise<{
-  readonly session: Session;
-  readonly frame?: ConnectedFrame;
-  start?(): void;
-}>;
+export type AttachPoller = (
+  connection: LongPollConnection,
+  token: string,
+) => Promise<PollAttached>;
 
-interface Entry extends Poller {
-  /** Sweeps that found it without a request. */
-  idleSweeps: number;
-  /** Requests under way. */
-  busy: number;
-  /** Why it has ended, if it has: its connection may be taken while it is being attached. */
-  readonly fate: { ended: Code | "normal" | undefined };
+/** How a request is handled. */
+export interface PollOptions {
+  /** Whether it may change which channels the poller is subscribed to. */
+  readonly subscribes?: boolean;
+  /** False for a part of a request: whether the poller is here was seen to. */
+  readonly verifies?: boolean;
 }
 
 /** How long a poller may go without a request before its connection counts as lost. */
 const SHORTEST_LINGER = 60_000;
 const SWEEPS_PER_LINGER = 6;
+/** Other nodes remember a poller for so many lingers: longer than it may be without a request. */
+const RECORD_LINGERS = 2;
 
 /**
  * The long-pollers of one gateway, by the hash of their tokens: a poll token is 128 random bits, and
  * nothing that is kept lets anyone make it up.
+ *
+ * Where nodes share sessions, a request may reach any of them: what is needed to go on with a poller
+ * is kept for all, and the node that a request reaches takes the session from the one that had it.
  */
 export class Pollers {
   readonly #hub: Hub;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, PollEntry>();
+  readonly #records: PollRecords | undefined;
+  readonly #telling: PollTelling | undefined;
+  readonly #moves: PollMoves | undefined;
   #sweeping: Cancel | undefined;
   #active = 0;
 
   /** @param hub whose sessions are polled */
   constructor(hub: Hub) {
     this.#hub = hub;
+    const { cluster } = hub.context.store;
+    if (cluster?.sharesSessions) {
+      this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
+      this.#telling = new PollTelling(this.#records);
+      this.#moves = new PollMoves(hub, this.#records, {
+        present: (hash) => this.#entries.get(hash),
+        connect: () => this.#connect(),
+        add: (hash, parts) => this.#add(hash, parts),
+      });
+    }
   }
 
   /** Milliseconds without a request after which a poller's connection counts as lost. */
   get linger(): number {
     return Math.max(2 * this.#hub.context.settings.polling.longPollTimeout, SHORTEST_LINGER);
+  }
+
+  /** Whether any node can go on with a poller. */
+  get isShared(): boolean {
+    return this.#records !== undefined;
   }
 
   /** Pollers that may poll. */
@@ -59,55 +89,60 @@ export class Pollers {
   /** Begins a poller; returns its token. */
   async register(
     attach: AttachPoller,
-  ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame; start?(): void }> {
-    const { clock, turn, settings, random, metrics } = this.#hub.context;
-    if (this.size >= settings.limits.maxConnections) {
-      throw new PushError("too_many_connections");
-    }
-    const token = randomId(random);
-    const hash = hashSecret(token);
-    const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };
-    const fate: Entry["fate"] = { ended: undefined };
-    const connection = new LongPollConnection(terms, (code) => {
-      metrics.count(metrics.closed, code);
-      fate.ended = code;
-      this.#active--;
-    });
-    this.#active++;
-    const { session, frame, start } = await this.#attach(attach, connection);
+  ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame }> {
+    const token = randomId(this.#hub.context.random);
+    const [connection, fate] = this.#connect();
+    const attached = await attachOrClose(connection, () => attach(connection, token));
+    const { metrics } = this.#hub.context;
     metrics.count(metrics.connections, connection.transport);
-    const entry: Entry = { session, connection, idleSweeps: 0, busy: 0, fate };
-    this.#entries.set(hash, entry);
-    this.#sweeping ??= this.#scheduleSweep();
-    return { token, poller: entry, frame, start };
-  }
-
-  /** Attaches a session; a connection that gets none is closed. */
-  async #attach(attach: AttachPoller, connection: LongPollConnection): ReturnType<AttachPoller> {
+    const { session, frame, terms } = attached;
+    const entry = this.#add(hashSecret(token), { session, connection, terms, fate });
+    // Nothing leaves before the first poll, and other nodes are to know of the subscriptions.
+    attached.start?.();
     try {
-      return await attach(connection);
+      await this.#telling?.tell(entry);
     } catch (error) {
+      this.#entries.delete(entry.hash);
+      await this.#hub.detach(session, connection, "lost");
       connection.close("normal");
       throw error;
     }
+    return { token, poller: entry, frame };
   }
 
   /**
-   * Runs a request of a poller.
+   * Runs a request of a poller; again, if another node takes the poller meanwhile and the request
+   * cannot be answered for that.
    *
    * @throws {PushError} `unknown_session` if there is no such token; why it was ended, if it was
    */
-  async request<T>(token: string, handle: (poller: Poller) => Promise<T> | T): Promise<T> {
-    const entry = this.#find(hashSecret(token));
-    const { ended } = entry.fate;
-    if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
-    entry.busy++;
-    entry.idleSweeps = 0;
-    this.#hub.presence.seen(entry.session);
-    try {
-      return await handle(entry);
-    } finally {
-      entry.busy--;
+  async request<T>(
+    token: string,
+    handle: (poller: Poller) => Promise<T> | T,
+    { subscribes = false, verifies = true }: PollOptions = {},
+  ): Promise<T> {
+    const hash = hashSecret(token);
+    for (let tries = 1;; tries++) {
+      // Without waiting where nobody else can have it: requests are begun in the order they came.
+      let entry = this.#entries.get(hash) ?? await this.#come(hash);
+      if (verifies && this.#moves !== undefined) entry = await this.#moves.verified(entry);
+      const { ended } = entry.fate;
+      if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
+      const mayRetry = tries < MAX_TRIES;
+      entry.busy++;
+      entry.idleSweeps = 0;
+      this.#hub.presence.seen(entry.session);
+      try {
+        const result = await handle(entry);
+        // The node that has it now may not know of the channel.
+        if (subscribes && this.#hasMoved(entry) && mayRetry) continue;
+        if (subscribes) await this.#telling?.tellChanges(entry);
+        return result;
+      } catch (error) {
+        if (!isReplaced(error) || !this.#hasMoved(entry) || !mayRetry) throw error;
+      } finally {
+        entry.busy--;
+      }
     }
   }
 
@@ -118,38 +153,96 @@ export class Pollers {
    */
   async unregister(token: string, forget: boolean): Promise<void> {
     const hash = hashSecret(token);
-    const entry = this.#find(hash);
+    const known = this.#entries.get(hash) ?? await this.#come(hash);
+    const entry = await this.#moves?.verified(known) ?? known;
+    const { session, connection } = entry;
     this.#entries.delete(hash);
-    await this.#hub.detach(entry.session, entry.connection, forget ? "forget" : "left");
-    entry.connection.close("normal");
+    await this.#hub.detach(session, connection, forget ? "forget" : "left");
+    connection.close("normal");
+    await this.#records?.drop(hash, entry.holder);
   }
 
-  /** Stops its timer. */
+  /** Stops its timers. */
   stop(): void {
     this.#sweeping?.();
     this.#sweeping = undefined;
     this.#entries.clear();
+    this.#moves?.stop();
   }
 
-  #find(hash: string): Entry {
-    const entry = this.#entries.get(hash);
-    if (entry === undefined) throw new PushError("unknown_session", "The poll token is not known.");
+  /** A connection without a session. */
+  #connect(): [connection: LongPollConnection, fate: PollFate] {
+    const { clock, turn, settings, metrics } = this.#hub.context;
+    if (this.size >= settings.limits.maxConnections) throw new PushError("too_many_connections");
+    const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };
+    const fate: PollFate = { ended: undefined, onEnd: undefined };
+    const connection = new LongPollConnection(terms, (code) => {
+      metrics.count(metrics.closed, code);
+      fate.ended = code;
+      this.#active--;
+      fate.onEnd?.();
+    });
+    this.#active++;
+    return [connection, fate];
+  }
+
+  #add(hash: string, parts: PollEntryParts): PollEntry {
+    const entry = new PollEntry(hash, parts);
+    this.#entries.set(hash, entry);
+    this.#sweeping ??= this.#scheduleSweep();
+    if (this.isShared) {
+      const end = () => this.#ended(entry);
+      if (entry.fate.ended === undefined) entry.fate.onEnd = end;
+      else end();
+    }
     return entry;
+  }
+
+  /** A connection was closed; where nodes share sessions, the next request may take it up again. */
+  #ended({ hash, holder, session, connection, fate: { ended } }: PollEntry): void {
+    if (ended === "normal" || ended === "idle_timeout") return;
+    const { flights } = session;
+    if (flights.size > 0) this.#records?.keepFlights(holder, flights).catch(() => {});
+    // Requests of one that drains are sent away.
+    if (ended === "going_away" || this.#entries.get(hash)?.connection !== connection) return;
+    this.#entries.delete(hash);
+  }
+
+  /** The poller of a token that this node does not have. */
+  #come(hash: string): Promise<PollEntry> {
+    return this.#moves?.come(hash) ?? Promise.reject(unknownToken());
+  }
+
+  /** Whether the poller goes on elsewhere, or with another connection. */
+  #hasMoved(entry: PollEntry): boolean {
+    return this.isShared && entry.fate.ended !== undefined &&
+      this.#entries.get(entry.hash) !== entry;
   }
 
   #scheduleSweep(): Cancel {
     return this.#hub.context.clock.schedule(this.linger / SWEEPS_PER_LINGER, () => {
-      for (const [hash, entry] of this.#entries) this.#sweep(hash, entry);
+      for (const entry of this.#entries.values()) this.#sweep(entry);
       this.#sweeping = this.#entries.size > 0 ? this.#scheduleSweep() : undefined;
     });
   }
 
-  #sweep(hash: string, entry: Entry): void {
+  #sweep(entry: PollEntry): void {
+    const { session, connection, hash, holder } = entry;
+    this.#telling?.sweep(entry);
     // Whoever waits for an answer lives.
-    if (entry.busy > 0) return this.#hub.presence.seen(entry.session);
+    if (entry.busy > 0) return this.#hub.presence.seen(session);
     if (++entry.idleSweeps <= SWEEPS_PER_LINGER) return;
     this.#entries.delete(hash);
-    this.#hub.detach(entry.session, entry.connection, "lost");
-    entry.connection.close("idle_timeout");
+    this.#hub.detach(session, connection, this.#isOver(entry) ? "left" : "lost");
+    connection.close("idle_timeout");
+    this.#records?.drop(hash, holder).catch(() => {});
+  }
+
+  /**
+   * Whether a session ends with its poller. Where nodes share sessions, such a one has a time to
+   * live, too, but only for another node to take it from one that died.
+   */
+  #isOver({ session }: PollEntry): boolean {
+    return this.isShared && session.wire === "fixed" && !session.owner.named;
   }
 }

@@ -6,7 +6,7 @@ import {
   parseJson,
   PushError,
 } from "@push/client/protocol";
-import { isObject } from "../fields.ts";
+import { isObject } from "../dialog/fields.ts";
 
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" } as const;
 

@@ -78,7 +78,8 @@ function route(
   if (pathname === "/health") {
     const vitals = push && vitalsOf(push);
     const detailed = push !== undefined && mayLook(push.policy, request);
-    return health(vitals, { uptime, draining, detailed });
+    const alive = url.searchParams.get("probe") === "live";
+    return health(vitals, { uptime, draining, detailed, alive });
   }
   if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");

@@ -1,5 +1,5 @@
 import { isClientId, PushError } from "@push/client/protocol";
-import { Dialog } from "../dialog.ts";
+import { Dialog } from "../dialog/dialog.ts";
 import type { Hub } from "../hub.ts";
 import { bearerToken, type Identity, type Policy } from "../policy.ts";
 import { type Socket, WebSocketConnection } from "../transports/websocket.ts";

@@ -19,6 +19,7 @@ export type OptionType =
   | "host"
   | "path"
   | "redis-url"
+  | "addresses"
   | "secret";
 
 /** Part of the help text and the README that an option belongs to. */
@@ -68,7 +69,7 @@ export const OPTION_GROUPS: Readonly<Record<OptionGroup, string>> = {
   presence: "Presence",
   delivery: "Delivery",
   polling: "Long-polling",
-  redis: "Redis (off unless one of these is given)",
+  redis: "Redis (off unless one of these is given, or --store redis)",
   limits: "Limits",
 };
 

@@ -9,6 +9,7 @@ import { type NameSubject, nestOptions, type OptionValues, REDIS, subjectOf } fr
 import { cannotUse } from "./values.ts";
 import type { Settings } from "./settings.ts";
 
+const BACKEND = "push.delivery.storeBackend";
 const MESSAGE_BYTES = "push.limits.maxMessageBytes";
 
 /** Pairs of options of which the first must not be below the second. */
@@ -23,8 +24,8 @@ const AT_LEAST: readonly [larger: string, smaller: string][] = [
 ];
 
 /**
- * Options by path with their defaults. Where Redis is not configured, `push.redis` is `undefined`
- * and nothing of it is there.
+ * Options by path with their defaults. Where Redis is not used, `push.redis` is `undefined` and
+ * nothing of it is there.
  */
 export function withDefaults(given: OptionValues): Map<string, OptionValue | undefined> {
   const redis = hasRedis(given);
@@ -65,10 +66,20 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
       refuse(larger, smaller, "at least", "at most");
     }
   }
-  const backend = "push.delivery.storeBackend";
-  if (values.get(backend) === "redis" && !hasRedis(given)) {
-    const wanted = `"memory" or "kv", as Redis is not configured (push.redis, --redis-url)`;
-    throw new RangeError(cannotUse(name(backend), wanted, `"redis"`));
+  if (values.get(BACKEND) === "kv" && hasRedis(given)) {
+    const wanted = `"redis" or "memory", as Redis is configured (push.redis, --redis-url)`;
+    throw new TypeError(cannotUse(name(BACKEND), wanted, `"kv"`));
+  }
+  const [sentinels, cluster, db] = ["sentinels", "cluster", "db"].map((it) => `${REDIS}.${it}`);
+  if (given.has(cluster) && given.has(sentinels)) {
+    throw new TypeError(
+      `Cannot use ${name(cluster)} and ${name(sentinels)}: they exclude each other`,
+    );
+  }
+  if (given.has(cluster) && Number(values.get(db)) > 0) {
+    throw new RangeError(
+      cannotUse(name(db), "0, as a Cluster has no other", String(values.get(db))),
+    );
   }
 }
 
@@ -76,14 +87,17 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
 export function settingsOf(given: OptionValues): Settings {
   const values = withDefaults(given);
   for (const { path, type } of OPTIONS) {
-    if (type === "seconds") values.set(path, Math.round(Number(values.get(path)) * 1000));
+    if (type === "seconds" && values.has(path)) {
+      values.set(path, Math.round(Number(values.get(path)) * 1000));
+    }
   }
   // That the table spells out each member of Settings, and no other, is proved by a test.
   return freeze(nestOptions(values)) as unknown as Settings;
 }
 
 function hasRedis(given: OptionValues): boolean {
-  return given.keys().some((path) => path === REDIS || path.startsWith(`${REDIS}.`));
+  return given.get(BACKEND) === "redis" ||
+    given.keys().some((path) => path === REDIS || path.startsWith(`${REDIS}.`));
 }
 
 function freeze<T extends object>(object: T): Readonly<T> {

@@ -77,8 +77,22 @@ export interface RedisSettings {
   readonly port: number;
   /** Number of the database in Redis. */
   readonly db: number;
+  /** User of Redis. */
+  readonly username: string | undefined;
   /** Password of Redis. */
   readonly password: string | undefined;
+  /** Addresses of Sentinels that know the primary, separated by commas. */
+  readonly sentinels: string | undefined;
+  /** Name of the primary among the Sentinels. */
+  readonly sentinelName: string;
+  /** Password of the Sentinels. */
+  readonly sentinelPassword: string | undefined;
+  /** Addresses of nodes of a Redis Cluster, separated by commas. */
+  readonly cluster: string | undefined;
+  /** Time to wait for an answer of Redis, in milliseconds. */
+  readonly commandTimeout: number;
+  /** Time that a node counts as alive without a sign of life, in milliseconds. */
+  readonly lease: number;
   /** Beginning of every key in Redis. */
   readonly prefix: string;
   /** Most connections that one gateway opens to Redis. */

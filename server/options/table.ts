@@ -134,7 +134,9 @@ const ROWS: readonly Row[] = [
     default: "memory",
     values: ["memory", "kv", "redis"],
     flag: "store",
-    description: "Where messages and positions are kept; this version has memory only.",
+    description:
+      "Where messages and positions are kept. With `push.redis`, `memory` keeps messages " +
+      "in Redis, and positions in this gateway.",
   },
   {
     path: "push.delivery.kvPath",
@@ -234,7 +236,8 @@ const ROWS: readonly Row[] = [
     path: "push.redis.url",
     type: "redis-url",
     range: [1, 4096],
-    description: "Address of Redis; wins over `host`, `port`, `db` and `password`.",
+    description: "Address of Redis; wins over `host`, `port`, `db`, `username` and `password`. " +
+      "`rediss://` is Redis over TLS.",
   },
   {
     path: "push.redis.host",
@@ -254,7 +257,13 @@ const ROWS: readonly Row[] = [
     type: "integer",
     default: 0,
     range: [0, 65_535],
-    description: "Number of the database in Redis.",
+    description: "Number of the database in Redis; a Cluster has 0 only.",
+  },
+  {
+    path: "push.redis.username",
+    type: "string",
+    range: [1, 1024],
+    description: "User of Redis; without it the one that Redis calls `default`.",
   },
   {
     path: "push.redis.password",
@@ -273,9 +282,54 @@ const ROWS: readonly Row[] = [
     path: "push.redis.maxConnections",
     type: "integer",
     default: 20,
-    range: [1, 1000],
+    range: [2, 1000],
     unit: "connections",
-    description: "Most connections that one gateway opens to Redis.",
+    description:
+      "Most connections that one gateway opens to Redis: it takes two; in a Cluster two " +
+      "for each primary, and one more.",
+  },
+  {
+    path: "push.redis.sentinels",
+    type: "addresses",
+    range: [1, 4096],
+    description: "Sentinels that know where Redis is, instead of `host` and `port`: " +
+      "`host:port,host:port`.",
+  },
+  {
+    path: "push.redis.sentinelName",
+    type: "string",
+    default: "mymaster",
+    range: [1, 255],
+    description: "What the Sentinels call this Redis.",
+  },
+  {
+    path: "push.redis.sentinelPassword",
+    type: "secret",
+    range: [1, 1024],
+    description: "Password of the Sentinels.",
+  },
+  {
+    path: "push.redis.cluster",
+    type: "addresses",
+    range: [1, 4096],
+    description: "Nodes of a Redis Cluster, some or all, instead of `host` and `port`: " +
+      "`host:port,host:port`.",
+  },
+  {
+    path: "push.redis.commandTimeout",
+    type: "seconds",
+    default: 5,
+    range: [0.05, 600],
+    description: "Time to wait for an answer of Redis, and for a connection.",
+  },
+  {
+    path: "push.redis.lease",
+    type: "seconds",
+    default: 15,
+    range: [1, 3600],
+    description:
+      "Time without a sign of life after which the others take this gateway for dead, and " +
+      "its clients for gone.",
   },
   {
     path: "push.limits.maxFrameBytes",

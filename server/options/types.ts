@@ -67,7 +67,7 @@ export interface DeliveryOptions {
    */
   messageTtl?: number;
   /**
-   * Where messages and positions are kept; this version has memory only.
+   * Where messages and positions are kept. With `push.redis`, `memory` keeps messages in Redis, and positions in this gateway.
    * "memory", "kv", "redis"; default "memory".
    */
   storeBackend?: "memory" | "kv" | "redis";
@@ -145,7 +145,7 @@ export interface PollingOptions {
 /** Options of Redis. */
 export interface RedisOptions {
   /**
-   * Address of Redis; wins over `host`, `port`, `db` and `password`.
+   * Address of Redis; wins over `host`, `port`, `db`, `username` and `password`. `rediss://` is Redis over TLS.
    * No default.
    */
   url?: string;
@@ -160,10 +160,15 @@ export interface RedisOptions {
    */
   port?: number;
   /**
-   * Number of the database in Redis.
+   * Number of the database in Redis; a Cluster has 0 only.
    * 0 to 65535; default 0.
    */
   db?: number;
+  /**
+   * User of Redis; without it the one that Redis calls `default`.
+   * No default.
+   */
+  username?: string;
   /**
    * Password of Redis.
    * No default.
@@ -175,10 +180,40 @@ export interface RedisOptions {
    */
   prefix?: string;
   /**
-   * Most connections that one gateway opens to Redis.
-   * Connections, 1 to 1000; default 20.
+   * Most connections that one gateway opens to Redis: it takes two; in a Cluster two for each primary, and one more.
+   * Connections, 2 to 1000; default 20.
    */
   maxConnections?: number;
+  /**
+   * Sentinels that know where Redis is, instead of `host` and `port`: `host:port,host:port`.
+   * No default.
+   */
+  sentinels?: string;
+  /**
+   * What the Sentinels call this Redis.
+   * Default "mymaster".
+   */
+  sentinelName?: string;
+  /**
+   * Password of the Sentinels.
+   * No default.
+   */
+  sentinelPassword?: string;
+  /**
+   * Nodes of a Redis Cluster, some or all, instead of `host` and `port`: `host:port,host:port`.
+   * No default.
+   */
+  cluster?: string;
+  /**
+   * Time to wait for an answer of Redis, and for a connection.
+   * Seconds, 0.05 to 600; default 5.
+   */
+  commandTimeout?: number;
+  /**
+   * Time without a sign of life after which the others take this gateway for dead, and its clients for gone.
+   * Seconds, 1 to 3600; default 15.
+   */
+  lease?: number;
 }
 
 /** Options of what one client, and all together, may do. */
@@ -243,7 +278,7 @@ export interface PushOptions {
   delivery?: DeliveryOptions;
   /** Long-polling. */
   polling?: PollingOptions;
-  /** Redis, for several gateways that act as one; not used unless given. */
+  /** Redis, for several gateways that act as one; not used unless given, or the store is `redis`. */
   redis?: RedisOptions;
   /** Limits. */
   limits?: LimitOptions;

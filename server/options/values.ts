@@ -103,6 +103,8 @@ export function expected(option: Option): string {
       return "a URL path such as /ws, other than /health, /metrics and those under /api/push";
     case "redis-url":
       return `a URL that begins with redis:// or rediss://, without ${MASK}`;
+    case "addresses":
+      return `addresses separated by commas, such as "10.0.0.1:6379,[::1]:6380"`;
     case "secret":
       return `a secret of ${option.range![0]} to ${option.range![1]} ` +
         `printable ASCII characters without spaces, other than ${MASK}`;
@@ -179,6 +181,8 @@ function fitsText(option: Option, value: string): boolean {
       return isFreePath(value);
     case "redis-url":
       return isRedisUrl(value);
+    case "addresses":
+      return value.split(",").every((address) => isAddress(address.trim()));
     case "secret":
       return /^[\x21-\x7e]+$/.test(value) && value !== MASK;
     default:
@@ -196,6 +200,13 @@ function isRedisUrl(value: string): boolean {
   const url = URL.parse(value);
   if (url === null || !REDIS_PROTOCOLS.includes(url.protocol) || url.hostname === "") return false;
   return !value.includes(MASK);
+}
+
+/** Whether a text is a host, or a host and a port; an IPv6 address stands in brackets. */
+function isAddress(text: string): boolean {
+  const [, host, port] = /^([^:[\]]+|\[[^\]]*:[^\]]*\])(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (host === undefined || hostInUrl(host.replace(/[[\]]/g, "")) === undefined) return false;
+  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
 }
 
 function parseNumber(option: Option, text: string): number | undefined {

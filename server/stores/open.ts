@@ -1,7 +1,10 @@
 import type { RandomBytes } from "../clock.ts";
 import type { PushSettings } from "../options/settings.ts";
 import { IDEMPOTENCY_WINDOW } from "@push/client/protocol";
-import { MemoryStore } from "./memory.ts";
+import { KvStore } from "./kv/store.ts";
+import { MemoryStore } from "./memory/store.ts";
+import { MixedStore } from "./mixed/store.ts";
+import { RedisStore } from "./redis/store.ts";
 import type { Retention, Store, StoreLimits } from "./store.ts";
 
 /** How much a store keeps, by the settings. */
@@ -25,20 +28,12 @@ export function storeLimitsOf({ delivery, limits }: PushSettings): StoreLimits {
   return { maxSessions: limits.maxSessions, deadLetterTtl, maxDeadLetters };
 }
 
-/**
- * Makes the store that the settings name. The caller opens it.
- *
- * @throws {TypeError} if this version does not have it
- */
+/** Makes the store that the settings name. The caller opens it. */
 export function openStore(settings: PushSettings, random: RandomBytes): Store {
-  const { storeBackend } = settings.delivery;
-  if (storeBackend === "memory" && settings.redis === undefined) {
-    return new MemoryStore({
-      retention: retentionOf(settings),
-      limits: storeLimitsOf(settings),
-      random,
-    });
-  }
-  const name = settings.redis === undefined ? storeBackend : "redis";
-  throw new TypeError(`Cannot open the store '${name}': this version has 'memory' only`);
+  const terms = { retention: retentionOf(settings), limits: storeLimitsOf(settings), random };
+  const { redis, delivery: { storeBackend, kvPath } } = settings;
+  if (storeBackend === "kv") return new KvStore({ ...terms, path: kvPath });
+  if (redis === undefined) return new MemoryStore(terms);
+  const parts = { ...terms, settings: redis };
+  return storeBackend === "redis" ? new RedisStore(parts) : new MixedStore(parts);
 }

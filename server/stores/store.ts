@@ -10,6 +10,7 @@
  * @module
  */
 import type { Json, Ranges } from "@push/client/protocol";
+import type { Cluster } from "./cluster.ts";
 
 /** A message on its way into the log. */
 export interface Draft {
@@ -43,14 +44,29 @@ export interface Appended {
   readonly duplicate: boolean;
 }
 
+/** An epoch that ended, and the last of its numbers that means the same in the epochs after it. */
+export interface Era {
+  /** The epoch. */
+  readonly epoch: string;
+  /** Its numbers up to this one go on to mean the same messages; what was above is lost. */
+  readonly base: number;
+}
+
 /** State of a channel's log. */
 export interface LogState {
-  /** Epoch: numbers of another epoch mean nothing here. */
+  /** Epoch: numbers of another epoch mean nothing here, unless `earlier` says so. */
   readonly epoch: string;
   /** Highest number given; 0 if none was. */
   readonly head: number;
   /** Lowest number kept; `head + 1` if none is. */
   readonly oldest: number;
+  /**
+   * Epochs before this one whose log goes on in this one, newest first: an engine that may have lost
+   * its last writes begins a new epoch and says how far the old one is kept. None by default.
+   */
+  readonly earlier?: readonly Era[];
+  /** Unix milliseconds on the engine's own clock when this was true, if it has one. */
+  readonly time?: number;
 }
 
 /** Result of {@linkcode Store.append}. */
@@ -155,6 +171,11 @@ export interface Commit {
 export interface Claim {
   /** Key of the session. */
   readonly key: string;
+  /**
+   * The connection that asks, by a random id. The holder may ask again, for it may not have heard the
+   * answer: nothing changes then, and the answer is the same.
+   */
+  readonly holder: string;
   /** Client object that asks… */
   readonly instance: string;
   /** …and which of its attempts this is. */
@@ -168,6 +189,14 @@ export interface Claim {
   readonly secretHash?: string;
   /** Only go on with an existing session; do not begin a new one. */
   readonly existing?: boolean;
+  /** Take it over even from a connection of another node that is alive. */
+  readonly force?: boolean;
+  /**
+   * The holder that this one goes on for, in its stead: the claim counts only if that one was the last
+   * to hold the session, and then whatever the attempt is. For a long-poller whose next request
+   * reaches another node.
+   */
+  readonly from?: string;
 }
 
 /** What became of a claim. */
@@ -176,12 +205,36 @@ export type Claimed =
     readonly ok: true;
     /** Grows with each claim; what an older one writes is refused. */
     readonly generation: number;
+    /** The generation before: whoever holds that in memory knows all that was stored. 0 for none. */
+    readonly previous: number;
     /** Whether the session existed. */
     readonly resumed: boolean;
     /** Names of the channels that have a stored position. */
     readonly channels: readonly string[];
   }
-  | { readonly ok: false; readonly reason: "replaced" | "bad_secret" | "unknown" | "full" };
+  | { readonly ok: false; readonly reason: "replaced" | "bad_secret" | "unknown" | "full" }
+  | {
+    readonly ok: false;
+    /** Another node has it attached, and `force` was not set: that node can be asked to yield. */
+    readonly reason: "held";
+    /** The node. */
+    readonly node: string;
+  };
+
+/** What became of a session that was to be renewed. */
+export interface Renewed {
+  /** Its key. */
+  readonly key: string;
+  /** Whether the generation that asked still is the newest, and the session has not ended. */
+  readonly held: boolean;
+  /**
+   * Only where it is not held: nobody else has it, as far as the store knows. It has ended, or the
+   * store has lost it. Whoever has its connection may claim it anew and store what it knows.
+   */
+  readonly lost?: true;
+  /** Channels with redriven messages that the holder has not loaded. */
+  readonly redriven: readonly string[];
+}
 
 /** Limits of dead letters and sessions. Times in milliseconds. */
 export interface StoreLimits {
@@ -214,6 +267,11 @@ export interface StoreStats {
   readonly expired: number;
   /** Sessions forgotten because there were too many. */
   readonly sessionsForgotten: number;
+  /**
+   * Entries and values that nobody can read, which were set aside or let go of, as far as this handle
+   * has met them.
+   */
+  readonly quarantined: number;
 }
 
 /** A channel as listed. */
@@ -232,6 +290,10 @@ export interface Store extends AsyncDisposable {
   readonly name: string;
   /** What an answered publish survives, in a few words for people. */
   readonly survives: string;
+  /** Why operations fail at present, as a sentence for people; `undefined` while all is well. */
+  readonly trouble: string | undefined;
+  /** What nodes that share this data say to each other; absent where one process has it alone. */
+  readonly cluster?: Cluster;
 
   /** Begins to work. Called once, before anything else. */
   open(): Promise<void>;
@@ -259,22 +321,32 @@ export interface Store extends AsyncDisposable {
    * a position needs an epoch that lasts.
    */
   read(channel: string, after: number, limit: number, now: number): Promise<Page>;
+  /** States of logs; `undefined` where there is no such channel, and none is created. */
+  states(channels: readonly string[], now: number): Promise<(LogState | undefined)[]>;
 
   // Sessions and positions.
 
   /**
    * Takes a session over, or begins one. A claim by the instance that holds it counts only if its
-   * attempt is newer.
+   * attempt is newer, or its holder is the same.
    */
   claim(claim: Claim, now: number): Promise<Claimed>;
   /**
-   * Positions of a session in these channels; `undefined` where there is none. For the session's
-   * holder: a redriven message counts as known to it once it is loaded (see `redrive`).
+   * Positions of a session in these channels; `undefined` where there is none, and instead of the
+   * list if a newer generation was seen, or the session is no more. For the session's holder: a redriven message counts as known
+   * to it once it is loaded (see `redrive`), and from then on what an older generation writes of
+   * these positions is refused.
    */
-  load(key: string, channels: readonly string[], now: number): Promise<(Cursor | undefined)[]>;
+  load(
+    key: string,
+    generation: number,
+    channels: readonly string[],
+    now: number,
+  ): Promise<(Cursor | undefined)[] | undefined>;
   /**
    * Stores positions of one session. Does nothing, and resolves to false, if `generation` is not the
-   * session's newest. A position never goes backwards within an epoch: a commit with a lower floor
+   * session's newest, or the session is no more: `renew` tells which; a store whose sessions and positions are apart may notice that only once the
+   * newest has loaded or stored the position. A position never goes backwards within an epoch: a commit with a lower floor
    * is passed over, with its dead letters. A position of another epoch replaces the stored one.
    */
   commit(
@@ -287,11 +359,16 @@ export interface Store extends AsyncDisposable {
   forget(key: string, generation: number, channel: string, now: number): Promise<boolean>;
   /** The session has no connection since now: it ends after its ttl. Fenced as `commit`. */
   release(key: string, generation: number, now: number): Promise<boolean>;
-  /** Keeps the session's lease while it is attached; called well within any ttl. */
+  /**
+   * Keeps the leases of sessions while they are attached; called every few seconds. Without it a
+   * store that several nodes share takes a session for released once the node's lease is over.
+   *
+   * @returns those that are held no more, or have news
+   */
   renew(
     keys: readonly { readonly key: string; readonly generation: number }[],
     now: number,
-  ): Promise<void>;
+  ): Promise<readonly Renewed[]>;
   /** Ends a session and its positions. Fenced as `commit`. */
   end(key: string, generation: number, now: number): Promise<boolean>;
 

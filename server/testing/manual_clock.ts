@@ -1,5 +1,5 @@
 import { type Cancel, type Clock, systemClock } from "../clock.ts";
-import { Heap, HeapEntry } from "../stores/memory_heap.ts";
+import { Heap, HeapEntry } from "../stores/memory/heap.ts";
 
 // Far above what one step of a test needs; a task that always schedules the next one meets it.
 const MAX_TASKS = 1_000_000;

@@ -1,7 +1,8 @@
 /**
  * The kit that stores and transports are proved with, and that programs which embed a gateway can
  * test themselves with: a clock that goes on when it is told to, random numbers that repeat, a
- * connection that ends in the test, and the cases that every store must pass.
+ * connection that ends in the test, several nodes in one process, and the cases that every store must
+ * pass.
  *
  * Nothing here sleeps. Time passes with {@linkcode ManualClock.advance}, and a test waits for the
  * frame that it expects with {@linkcode MemoryConnection.next}:
@@ -32,9 +33,11 @@
  * @module
  */
 export type { Cancel, Clock, RandomBytes } from "../clock.ts";
+export * from "../stores/cluster.ts";
 export * from "../stores/store.ts";
 export type { Connection } from "../transports/connection.ts";
 export * from "./manual_clock.ts";
+export * from "./memory_cluster.ts";
 export * from "./memory_pair.ts";
 export * from "./seeded_random.ts";
 export * from "./store_suite.ts";

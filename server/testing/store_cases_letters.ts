@@ -53,7 +53,7 @@ export const letterCases: readonly StoreCase[] = [
     async run(t) {
       await t.publish("c", 1);
       const old = await t.attach("s");
-      await t.attach("s");
+      await t.stand("s", await t.attach("s"), "c", 0);
       const letter = await t.letter("s", "c", 1);
       assertEquals(await t.stand("s", old, "c", 1, {}, [letter]), false);
       assertEquals(await t.letters(), []);
@@ -204,6 +204,23 @@ export const letterCases: readonly StoreCase[] = [
       assertEquals(attempts, [[1, 0], [2, 0], [3, 1]]);
       await t.stand("s", generation, "c", 4, { late: [loaded.late[1]] });
       assertEquals((await t.position("s", "c"))?.late.map(({ seq }) => seq), [2]);
+    },
+  },
+  {
+    name: "renew() names the channels with redriven messages until their holder knows them",
+    async run(t) {
+      const generation = await t.attach("s");
+      for (const channel of ["c", "d", "e"]) await giveUp(t, "s", generation, channel, [1]);
+      assertEquals(await t.renew("s", generation), undefined);
+      const [{ message }] = await t.redrive({ channel: "c" });
+      await t.redrive({ channel: "d" });
+      const told = await t.renew("s", generation);
+      assertEquals([told?.held, [...told?.redriven ?? []].sort()], [true, ["c", "d"]]);
+      const late = [{ seq: 1, attempts: 0, redriven: message }];
+      await t.stand("s", generation, "c", 1, { late });
+      assertEquals((await t.renew("s", generation))?.redriven, ["d"]);
+      await t.position("s", "d");
+      assertEquals(await t.renew("s", generation), undefined);
     },
   },
   {

@@ -8,6 +8,7 @@ export const lifeCases: readonly StoreCase[] = [
     run(t) {
       assert(t.a.name.length > 0 && t.a.survives.length > 0);
       assertEquals([t.b.name, t.b.survives], [t.a.name, t.a.survives]);
+      assertEquals([t.a.trouble, t.b.trouble], [undefined, undefined]);
       return Promise.resolve();
     },
   },
@@ -23,6 +24,7 @@ export const lifeCases: readonly StoreCase[] = [
         evicted: 0,
         expired: 0,
         sessionsForgotten: 0,
+        quarantined: 0,
       });
       assertEquals(await t.b.channels(t.now), []);
     },

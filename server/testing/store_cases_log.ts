@@ -1,7 +1,15 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { isEpoch } from "@push/client/protocol";
 import { MESSAGE_OVERHEAD } from "../stores/store.ts";
-import { assertCode, draft, HOSTILE, numbers, plain, type StoreCase } from "./store_trial.ts";
+import {
+  assertCode,
+  draft,
+  HOSTILE,
+  numbers,
+  placeOf,
+  plain,
+  type StoreCase,
+} from "./store_trial.ts";
 
 const METADATA = '{"a":[1,{"b":[null,true,{"c":"ä€😀\\n"}]}],"":0.1,"__proto__":{"d":1},"e":{}}';
 
@@ -12,11 +20,12 @@ export const logCases: readonly StoreCase[] = [
     async run(t) {
       assertEquals(await t.a.create("c", { from: "a" }, t.now), true);
       assertEquals(await t.b.create("c", { from: "b" }, t.now), false);
-      const [{ createdAt, epoch, ...record }, ...others] = await t.b.channels(t.now);
+      const [record, ...others] = await t.b.channels(t.now);
       assertEquals(others, []);
-      assert(isEpoch(epoch));
-      assert(Number.isInteger(createdAt));
-      assertEquals(record, { name: "c", head: 0, oldest: 1, metadata: { from: "a" } });
+      assert(isEpoch(record.epoch));
+      assert(Number.isInteger(record.createdAt));
+      assertEquals(placeOf(record), [record.epoch, 0, 1]);
+      assertEquals([record.name, record.metadata], ["c", { from: "a" }]);
     },
   },
   {
@@ -125,13 +134,12 @@ export const logCases: readonly StoreCase[] = [
     name: "read() gives pages, none beyond the head, and always the state",
     async run(t) {
       const { epoch } = await t.publish("c", 25);
-      const state = { epoch, head: 25, oldest: 1 };
       const pages = [[0, 10], [10, 10], [20, 10], [24, 1], [25, 10], [99, 10], [3, 0]] as const;
       for (const [after, limit] of pages) {
-        const { messages, ...rest } = await t.read("c", after, limit);
-        assertEquals(rest, state);
+        const page = await t.read("c", after, limit);
+        assertEquals(placeOf(page), [epoch, 25, 1]);
         assertEquals(
-          messages.map(({ seq }) => seq),
+          page.messages.map(({ seq }) => seq),
           numbers(after + 1, Math.min(after + limit, 25)),
         );
       }
@@ -144,6 +152,35 @@ export const logCases: readonly StoreCase[] = [
       const { epoch, head, oldest, messages } = await t.read("c");
       assertEquals([head, oldest, messages.length], [0, 1, 0]);
       assertEquals((await t.publish("c", 1)).epoch, epoch);
+    },
+  },
+  {
+    name: "states() says where logs are, in the order asked, and makes none",
+    retention: { historySize: 5 },
+    async run(t) {
+      await t.publish("c", 2 * t.spare + 20);
+      await t.a.create("d", {}, t.now);
+      await t.a.sweep(t.now);
+      const [c, x, d, proto] = await t.b.states(["c", "x", "d", "__proto__"], t.now);
+      assert(c !== undefined && d !== undefined);
+      assertEquals(placeOf(c), placeOf(await t.read("c")));
+      assertEquals(placeOf(d), [(await t.read("d")).epoch, 0, 1]);
+      assertEquals([x, proto], [undefined, undefined]);
+      const names = (await t.a.channels(t.now)).map(({ name }) => name);
+      assertEquals(names.sort(), ["c", "d"]);
+      assertEquals(await t.b.states([], t.now), []);
+    },
+  },
+  {
+    name: "states() answers for a thousand channels at once",
+    async run(t) {
+      const names = numbers(1, 1000).map((i) => `c${i}`);
+      for (const name of names.slice(0, 100)) await t.publish(name, 1);
+      const states = await t.b.states(names, t.now);
+      assertEquals(
+        states.map((state) => state?.head),
+        names.map((_, i) => i < 100 ? 1 : undefined),
+      );
     },
   },
   {

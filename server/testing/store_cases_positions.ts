@@ -25,10 +25,10 @@ export const positionCases: readonly StoreCase[] = [
       const generation = await t.attach("s");
       await t.stand("s", generation, "c", 1);
       await t.stand("s", generation, "d", 2);
-      const positions = await t.b.load("s", ["d", "x", "c", "__proto__"], t.now);
+      const positions = await t.positions("s", ["d", "x", "c", "__proto__"]);
       assertEquals(positions.map((position) => position?.floor), [2, undefined, 1, undefined]);
-      assertEquals(await t.b.load("unknown", ["c"], t.now), [undefined]);
-      assertEquals(await t.b.load("s", [], t.now), []);
+      assertEquals(await t.positions("unknown", ["c"]), [undefined]);
+      assertEquals(await t.positions("s", []), []);
     },
   },
   {
@@ -39,7 +39,7 @@ export const positionCases: readonly StoreCase[] = [
       const cursors = await Promise.all(names.map((channel, i) => t.cursor(channel, i)));
       const commits = names.map((channel, i) => ({ channel, cursor: cursors[i] }));
       assertEquals(await t.a.commit("s", generation, commits, t.now), true);
-      assertEquals(await t.b.load("s", names, t.now), cursors);
+      assertEquals(await t.positions("s", names), cursors);
     },
   },
   {

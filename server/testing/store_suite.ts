@@ -1,8 +1,11 @@
+import { assertEquals } from "@std/assert";
 import { type RandomBytes, systemRandom } from "../clock.ts";
 import type { Retention, Store, StoreLimits } from "../stores/store.ts";
+import { claimCases } from "./store_cases_claims.ts";
 import { letterCases } from "./store_cases_letters.ts";
 import { lifeCases } from "./store_cases_life.ts";
 import { logCases } from "./store_cases_log.ts";
+import { nodeCases } from "./store_cases_nodes.ts";
 import { positionCases } from "./store_cases_positions.ts";
 import { retentionCases } from "./store_cases_retention.ts";
 import { sessionCases } from "./store_cases_sessions.ts";
@@ -45,6 +48,11 @@ export interface StoreSuiteOptions {
    * Messages that the store may keep beyond what it must, because it drops them in blocks. Default 0.
    */
   readonly spare?: number;
+  /**
+   * Whether the two handles are nodes that share sessions: each has a `cluster` of its own. Without,
+   * the cases about such nodes are left out. Default false.
+   */
+  readonly nodes?: boolean;
   /** Unix milliseconds at which each case begins. Default the year 2025. */
   readonly start?: number;
 }
@@ -54,6 +62,8 @@ export const STORE_CASES: readonly StoreCase[] = [
   ...logCases,
   ...retentionCases,
   ...sessionCases,
+  ...claimCases,
+  ...nodeCases,
   ...positionCases,
   ...letterCases,
   ...lifeCases,
@@ -74,8 +84,8 @@ const RETENTION: Retention = {
 const LIMITS: StoreLimits = { maxSessions: 1000, deadLetterTtl: 2 * HOUR, maxDeadLetters: 100 };
 
 /**
- * Proves a store: one test for each case of {@linkcode STORE_CASES}. A store that passes them all
- * keeps what `Store` promises.
+ * Proves a store: one test for each case of {@linkcode STORE_CASES} that is about such stores. A store
+ * that passes them all keeps what `Store` promises.
  *
  * @param options the store, and who runs the tests
  *
@@ -94,8 +104,9 @@ const LIMITS: StoreLimits = { maxSessions: 1000, deadLetterTtl: 2 * HOUR, maxDea
  * ```
  */
 export function storeSuite(options: StoreSuiteOptions): void {
-  const { name, open, test, spare = 0, start = Date.UTC(2025, 0, 1) } = options;
+  const { name, open, test, spare = 0, nodes = false, start = Date.UTC(2025, 0, 1) } = options;
   for (const storeCase of STORE_CASES) {
+    if (storeCase.nodes && !nodes) continue;
     test(`${name}: ${storeCase.name}`, async () => {
       const handles = await open({
         retention: { ...RETENTION, ...storeCase.retention },
@@ -106,6 +117,10 @@ export function storeSuite(options: StoreSuiteOptions): void {
       try {
         await a.open();
         await b.open();
+        for (const { cluster } of [a, b]) {
+          // Else cases would be left out by mistake, or run over what they are not about.
+          assertEquals(cluster?.sharesSessions ?? false, nodes, "Whether handles are nodes");
+        }
         await storeCase.run(
           new StoreTrial(a, b, { start, spare, advance: (ms) => handles.advance?.(ms) }),
         );

@@ -8,13 +8,18 @@ import type {
   DeadLetter,
   DeadLetterQuery,
   Draft,
+  LogState,
   Page,
+  Renewed,
   Retention,
   Store,
   StoredMessage,
   StoreLimits,
   StoreStats,
 } from "../stores/store.ts";
+
+// Longer than any case lasts: without renewals a node's session ends after its lease and this.
+const LONG = 7 * 86_400_000;
 
 /** One sentence about stores, and what shows that it is true. */
 export interface StoreCase {
@@ -24,6 +29,8 @@ export interface StoreCase {
   readonly retention?: Partial<Retention>;
   /** Where the case needs other limits than the suite's. */
   readonly limits?: Partial<StoreLimits>;
+  /** Whether it is about nodes that share sessions. */
+  readonly nodes?: boolean;
   /** Rejects if the sentence is not true. */
   run(trial: StoreTrial): Promise<void>;
 }
@@ -48,6 +55,7 @@ export class StoreTrial {
   readonly spare: number;
   readonly #advance: (ms: number) => Promise<void> | void;
   #now: number;
+  readonly #newest = new Map<string, number>();
   #instances = 0;
 
   /**
@@ -100,10 +108,24 @@ export class StoreTrial {
     return (await this.read(channel, after, limit)).messages.map(({ seq }) => seq);
   }
 
-  /** Claims a session for another client object each time. */
-  claim(key: string, terms: Partial<Claim> = {}, store: Store = this.a): Promise<Claimed> {
-    const instance = `instance ${++this.#instances}`;
-    return store.claim({ key, instance, attempt: 1, ttl: 60_000, ...terms }, this.#now);
+  /** Milliseconds that a node holds a session without renewing; nothing where there are no nodes. */
+  get lease(): number | undefined {
+    return this.a.cluster?.sharesSessions ? this.a.cluster.lease : undefined;
+  }
+
+  /**
+   * Claims a session for another connection of another client object each time, and by force: most
+   * cases are not about nodes.
+   */
+  async claim(key: string, terms: Partial<Claim> = {}, store: Store = this.a): Promise<Claimed> {
+    const which = ++this.#instances;
+    const who = { key, holder: `holder ${which}`, instance: `instance ${which}`, attempt: 1 };
+    const claim = { ...who, ttl: LONG, force: true, ...terms };
+    const claimed = await store.claim(claim, this.#now);
+    if (claimed.ok) {
+      this.#newest.set(key, Math.max(claimed.generation, this.#newest.get(key) ?? 0));
+    }
+    return claimed;
   }
 
   /** Claims a session, which must succeed; resolves to the generation. */
@@ -114,10 +136,22 @@ export class StoreTrial {
   }
 
   /** Why a claim is refused, which it must be. */
-  async refusal(key: string, terms: Partial<Claim> = {}): Promise<string> {
-    const claimed = await this.claim(key, terms);
+  async refusal(key: string, terms: Partial<Claim> = {}, store: Store = this.a): Promise<string> {
+    const claimed = await this.claim(key, terms, store);
     assert(!claimed.ok, `The claim of '${key}' was not refused`);
     return claimed.reason;
+  }
+
+  /** Renews one session; resolves to what is told of it, if anything. */
+  async renew(
+    key: string,
+    generation: number,
+    store: Store = this.a,
+  ): Promise<Renewed | undefined> {
+    const [renewed, ...others] = await store.renew([{ key, generation }], this.#now);
+    assertEquals(others, []);
+    if (renewed !== undefined) assertEquals(renewed.key, key);
+    return renewed;
   }
 
   /** A position at `floor` in the channel's present epoch. */
@@ -139,9 +173,21 @@ export class StoreTrial {
     return this.a.commit(key, generation, [{ channel, cursor, deadLetters }], this.#now);
   }
 
-  /** Position as the second handle loads it. */
+  /** The newest generation of a session that was claimed here; 0 if it was not. */
+  newest(key: string): number {
+    return this.#newest.get(key) ?? 0;
+  }
+
+  /** Positions as the second handle loads them for the newest holder. */
+  async positions(key: string, channels: readonly string[]): Promise<(Cursor | undefined)[]> {
+    const cursors = await this.b.load(key, this.newest(key), channels, this.#now);
+    assert(cursors !== undefined, `The newest holder of '${key}' cannot load`);
+    return cursors;
+  }
+
+  /** One of them. */
   async position(key: string, channel: string): Promise<Cursor | undefined> {
-    return (await this.b.load(key, [channel], this.#now))[0];
+    return (await this.positions(key, [channel]))[0];
   }
 
   /** A dead letter of a message that is in the log. */
@@ -186,6 +232,11 @@ export function draft(parts: Partial<Draft> = {}): Draft {
 export function plain(message: StoredMessage): Record<string, unknown> {
   const { id, seq, at, bytes, origin, source, payload } = message;
   return { id, seq, at, bytes, origin, source, payload };
+}
+
+/** What every store says of a log: epoch, head and oldest. */
+export function placeOf({ epoch, head, oldest }: LogState): [string, number, number] {
+  return [epoch, head, oldest];
 }
 
 /** The numbers from `from` to `to`. */

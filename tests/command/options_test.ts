@@ -61,7 +61,7 @@ for (const option of OPTIONS) {
 
   Deno.test(`--${flag} wins over ${variable}, and that over '${path}' in a file`, async () => {
     const default_ = option.commandDefault ?? option.default ?? "none-of-them";
-    const other = type === "redis-url" ? "redis://other" : default_;
+    const other = type === "redis-url" ? "redis://other" : type === "addresses" ? "b" : default_;
     const files = configWith(path, value);
     const environment = { [variable]: String(other), PUSH_CONFIG: "push.json" };
     assertEquals(await settingsOf([], { files, environment }), settingsWith(path, other));
@@ -231,11 +231,11 @@ Deno.test("the command says of options that contradict each other where they com
     "Cannot use variable PUSH_OFFLINE_TIMEOUT: " +
       "expected more than --heartbeat-interval (9), found 5",
   );
-  const files = { "push.json": `{"push": {"delivery": {"storeBackend": "redis"}}}` };
+  const files = { "push.json": `{"push": {"delivery": {"storeBackend": "kv"}}}` };
   assertEquals(
-    await refusal(["--config", "push.json"], { files }),
-    `Cannot use option 'push.delivery.storeBackend' in push.json:1:24: expected "memory" or "kv", ` +
-      `as Redis is not configured (push.redis, --redis-url), found "redis"`,
+    await refusal(["--config", "push.json", "--redis-url=redis://localhost"], { files }),
+    `Cannot use option 'push.delivery.storeBackend' in push.json:1:24: expected "redis" or "memory", ` +
+      `as Redis is configured (push.redis, --redis-url), found "kv"`,
   );
 });
 

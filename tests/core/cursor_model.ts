@@ -1,5 +1,5 @@
 import { RangeSet } from "@push/client/protocol";
-import { DeliveryCursor } from "../../server/cursor.ts";
+import { DeliveryCursor } from "../../server/session/cursor.ts";
 import type { SeededRandom } from "../../server/testing/mod.ts";
 
 /** Where a message stands, in the plainest words. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { RangeSet } from "@push/client/protocol";
-import { DeliveryCursor } from "../../server/cursor.ts";
+import { DeliveryCursor } from "../../server/session/cursor.ts";
 import { numbers } from "./harness.ts";
 
 const waiting = { attempts: 1, due: 0, inFlight: false };

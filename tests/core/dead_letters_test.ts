@@ -205,7 +205,7 @@ Deno.test(
     assertEquals(bob.takeData(), [1]);
     w.interposed.target = w.freshStore();
     await w.interposed.target.claim(
-      { key: "n:bob:anonymous", instance: "x", attempt: 0, ttl: 1e9 },
+      { key: "n:bob:anonymous", holder: "x", instance: "x", attempt: 0, ttl: 1e9 },
       w.clock.now(),
     );
     await w.publish("c", "a");
@@ -324,7 +324,7 @@ Deno.test(
     for (const message of bob.take()) assert(await bob.nack(message));
     w.interposed.target = w.freshStore();
     await w.interposed.target.claim(
-      { key: "n:bob:anonymous", instance: "x", attempt: 0, ttl: 1e9 },
+      { key: "n:bob:anonymous", holder: "x", instance: "x", attempt: 0, ttl: 1e9 },
       w.clock.now(),
     );
     await w.publish("c", "a", "b");
@@ -391,7 +391,7 @@ Deno.test(
     // Another gateway takes the session over behind this one's back.
     const { store } = w;
     const claimed = await store.claim(
-      { key: "n:bob:anonymous", instance: "elsewhere", attempt: 0, ttl: 1e9 },
+      { key: "n:bob:anonymous", holder: "elsewhere", instance: "elsewhere", attempt: 0, ttl: 1e9 },
       w.clock.now(),
     );
     assert(claimed.ok);

@@ -118,7 +118,7 @@ async function state(w: World, client: TestClient | undefined): Promise<string> 
   return JSON.stringify([
     await target.stats(now),
     (await target.channels(now)).map(({ name, head, metadata }) => [name, head, metadata]),
-    await target.load("n:bob:anonymous", ["c", "d", "e"], now),
+    await target.load("n:bob:anonymous", Infinity, ["c", "d", "e"], now),
     w.hub.presence.list(null).map((entry) => ({ ...entry, last_seen: 0 })),
     w.hub.sessionCount,
     ["c", "d", "e"].map((name) => w.hub.subscribers(name)),

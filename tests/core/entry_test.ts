@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Batch, Entry } from "../../server/entry.ts";
+import { Batch, Entry } from "../../server/channel/entry.ts";
 import type { StoredMessage } from "../../server/stores/store.ts";
 
 const message: StoredMessage = {

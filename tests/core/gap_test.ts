@@ -87,7 +87,7 @@ Deno.test(
       await w.publish("c", n);
       await bob.ackUpTo(bob.messages.at(-1)!);
     }
-    w.hub.channel("c").sweep();
+    w.hub.channel("c").sweep(w.clock.now(), 0);
     await w.pass(31_000);
     const seqs = gaps(bob).map(({ seq }) => seq);
     assertEquals(bob.data, numbers(1, 50));
@@ -167,7 +167,7 @@ Deno.test(
     for (const [client, name] of [[bob, "bob"], [eve, "eve"]] as const) {
       // Sessions are gone with the store: they are claimed anew, as after a failover.
       await w.interposed.target.claim(
-        { key: `n:${name}:anonymous`, instance: "x", attempt: 0, ttl: 1e9 },
+        { key: `n:${name}:anonymous`, holder: "x", instance: "x", attempt: 0, ttl: 1e9 },
         w.clock.now(),
       );
       assertEquals(client.closed, undefined);
@@ -200,7 +200,7 @@ Deno.test(
     await w.settle();
     w.interposed.target = w.freshStore();
     await w.interposed.target.claim(
-      { key: "n:bob:anonymous", instance: "x", attempt: 0, ttl: 1e9 },
+      { key: "n:bob:anonymous", holder: "x", instance: "x", attempt: 0, ttl: 1e9 },
       w.clock.now(),
     );
     await w.publish("c", "a");

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Json, Start } from "@push/client/protocol";
 import type { HubEvents } from "../../server/context.ts";
-import type { Wire } from "../../server/entry.ts";
+import type { Wire } from "../../server/channel/entry.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import type {
@@ -11,8 +11,8 @@ import type {
   PushSettings,
 } from "../../server/options/settings.ts";
 import { Policy } from "../../server/policy.ts";
-import type { Session } from "../../server/session.ts";
-import { MemoryStore } from "../../server/stores/memory.ts";
+import type { Session } from "../../server/session/session.ts";
+import { MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import type { Cursor, Store } from "../../server/stores/store.ts";
 import {
@@ -198,8 +198,9 @@ export class World {
 
   /** Stored position of a client that the application named. */
   async position(name: string, channel: string): Promise<Cursor | undefined> {
-    const target = this.interposed.target;
-    return (await target.load(`n:${name}:anonymous`, [channel], this.clock.now()))[0];
+    const { target } = this.interposed;
+    const key = `n:${name}:anonymous`;
+    return (await target.load(key, Infinity, [channel], this.clock.now()))?.[0];
   }
 
   /** Ends everything; nothing may be left running. */

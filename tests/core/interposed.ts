@@ -1,6 +1,9 @@
 import type { Store } from "../../server/stores/store.ts";
 
-type Operation = Exclude<keyof Store, symbol | "name" | "survives">;
+type Operation = Exclude<
+  keyof Store,
+  symbol | "name" | "survives" | "trouble" | "cluster"
+>;
 
 /** One call of a store. */
 export interface Call {

@@ -4,7 +4,7 @@ import {
   mergeChange,
   PresenceChange,
   type PresenceChanges,
-} from "../../server/presence_changes.ts";
+} from "../../server/presence/changes.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
 
 const change = (kind: PresenceChange["kind"], status = "online") =>

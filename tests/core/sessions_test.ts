@@ -310,7 +310,7 @@ Deno.test(
   inWorld({ presence: { offlineTimeout: 1000 * SECOND } }, async (w) => {
     const [bob, eve] = [await w.subscriber("bob", "c"), await w.subscriber("eve", "c")];
     await w.store.claim(
-      { key: "n:bob:anonymous", instance: "elsewhere", attempt: 0, ttl: DAY },
+      { key: "n:bob:anonymous", holder: "elsewhere", instance: "elsewhere", attempt: 0, ttl: DAY },
       w.clock.now(),
     );
     await w.publish("c", 1);
@@ -329,7 +329,7 @@ Deno.test(
     const { session, connection } = await w.hubClient("bob", "c");
     await w.publish("c", 1);
     await w.store.claim(
-      { key: "n:bob:anonymous", instance: "elsewhere", attempt: 0, ttl: DAY },
+      { key: "n:bob:anonymous", holder: "elsewhere", instance: "elsewhere", attempt: 0, ttl: DAY },
       w.clock.now(),
     );
     const [{ event_id }] = connection.take("channel_message");

@@ -1,5 +1,5 @@
 import type { GatewayFrame, Json, JsonObject, MessageFrame, Start } from "@push/client/protocol";
-import { Dialog } from "../../server/dialog.ts";
+import { Dialog } from "../../server/dialog/dialog.ts";
 import type { Hub } from "../../server/hub.ts";
 import type { Policy } from "../../server/policy.ts";
 import {

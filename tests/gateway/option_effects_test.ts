@@ -4,16 +4,23 @@ import { DELIVERY } from "./effects/delivery.ts";
 import { LIMITS } from "./effects/limits.ts";
 import { POLLING } from "./effects/polling.ts";
 import { PRESENCE } from "./effects/presence.ts";
+import { REDIS } from "./effects/redis.ts";
 import { RETENTION } from "./effects/retention.ts";
 import { SERVER } from "./effects/server.ts";
 
-const EFFECTS = { ...SERVER, ...PRESENCE, ...DELIVERY, ...RETENTION, ...POLLING, ...LIMITS };
-/** Options of stores that this version does not have. */
-const LATER = /^push\.(redis\.|delivery\.kvPath$)/;
+const EFFECTS = {
+  ...SERVER,
+  ...PRESENCE,
+  ...DELIVERY,
+  ...RETENTION,
+  ...POLLING,
+  ...REDIS,
+  ...LIMITS,
+};
 
 for (const [path, { says, run }] of Object.entries(EFFECTS)) Deno.test(`${path}: ${says}`, run);
 
 Deno.test("every option has a test of its effect", () => {
-  const paths = OPTIONS.map(({ path }) => path).filter((path) => !LATER.test(path));
+  const paths = OPTIONS.map(({ path }) => path);
   assertEquals(Object.keys(EFFECTS).sort(), paths.sort());
 });

@@ -23,7 +23,7 @@ export interface Arrow {
   forbids?: RegExp;
 }
 
-const CORE = /^server\/(channel|cursor|hub|presence|session|subscription)\.ts$/;
+const CORE = /^server\/(hub\.ts$|(channel|nodes|presence|session)\/)/;
 
 /** The arrows of the house. */
 export const ARROWS: readonly Arrow[] = [
@@ -45,13 +45,13 @@ export const ARROWS: readonly Arrow[] = [
   {
     says: "stores and transports implement contracts and never import the core",
     from: /^server\/(stores|transports)\//,
-    forbids: /^server\/(channel|gateway|hub|session|subscription)\.ts$/,
+    forbids: /^server\/((gateway|hub)\.ts$|(channel|dialog|http|nodes|presence|session)\/)/,
   },
   {
     says: "the core knows stores and transports by their contracts only",
     from: CORE,
     forbids:
-      /^server\/(command\.ts|gateway\.ts|http\/|stores\/(?!store\.ts)|transports\/(?!connection\.ts))/,
+      /^server\/(command\/|gateway\.ts|dialog\/|http\/|stores\/(?!(store|cluster)\.ts)|transports\/(?!connection\.ts))/,
   },
 ];
 

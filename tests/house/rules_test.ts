@@ -59,12 +59,12 @@ Deno.test("arrows: a forbidden import is found", () => {
     [edge("client/client.ts", "dev/std/async/mod.ts"), edge("client/client.ts", "node:net")],
     [edge("client/protocol/frames.ts", "client/client.ts")],
     [edge("server/hub.ts", "client/client.ts", { kind: "type" })],
-    [edge("server/stores/kv.ts", "server/session.ts", { kind: "type" })],
-    [edge("server/hub.ts", "server/stores/memory.ts")],
+    [edge("server/stores/kv/store.ts", "server/session/session.ts", { kind: "type" })],
+    [edge("server/hub.ts", "server/stores/memory/store.ts")],
   ];
   const right = [
     edge("client/client.ts", "client/protocol/mod.ts"),
-    edge("server/stores/kv.ts", "server/stores/store.ts"),
+    edge("server/stores/kv/store.ts", "server/stores/store.ts"),
     edge("server/hub.ts", "server/stores/store.ts", { kind: "type" }),
     edge("server/gateway.ts", "npm:ioredis@^6", { dynamic: true }),
   ];
@@ -106,7 +106,9 @@ Deno.test("time and chance are named in clock files only", async () => {
 Deno.test("the core names neither Deno, nor WebSocket, nor any clock", async () => {
   const loaded = loadedBy("server/hub.ts", await readEdges(ROOT, sources));
   const core = loaded.filter((file) => file.startsWith("server/") && !/clock[^/]*$/.test(file));
-  for (const name of ["channel", "cursor", "session", "subscription"]) {
+  for (
+    const name of ["channel/channel", "session/cursor", "session/session", "session/subscription"]
+  ) {
     assert(core.includes(`server/${name}.ts`), `the hub does not load server/${name}.ts`);
   }
   assertEquals(await inEach(core, (source) => namesIn(source, OUTSIDE_WORLD)), []);

@@ -114,16 +114,33 @@ Deno.test("resolveOptions() refuses options that contradict each other, and blam
   resolve({ push: { delivery: { windowBytes: 65_536, maxChannelBytes: 1_048_576 } } });
 });
 
-Deno.test("resolveOptions() refuses the Redis store where Redis is not configured", () => {
+Deno.test("resolveOptions() takes the Redis of this machine where only the store is named", () => {
   const delivery = { storeBackend: "redis" } as const;
-  assertEquals(
-    refusal({ push: { delivery } }),
-    `Cannot use option 'push.delivery.storeBackend': expected "memory" or "kv", ` +
-      `as Redis is not configured (push.redis, --redis-url), found "redis"`,
-  );
+  const alone = resolveOptions({ push: { delivery } });
+  assertEquals(alone, resolveOptions({ push: { delivery, redis: {} } }));
+  assertEquals([alone.push.redis?.host, alone.push.redis?.port], ["localhost", 6379]);
   const { push } = resolveOptions({ push: { delivery, redis: { url: "redis://localhost" } } });
   assertEquals([push.delivery.storeBackend, push.redis?.url], ["redis", "redis://localhost"]);
   assertEquals(resolveOptions({ push: { delivery, redis: {} } }).push.redis?.host, "localhost");
+});
+
+Deno.test("resolveOptions() refuses Redis beside the KV store, and addresses that exclude each other", () => {
+  const delivery = { storeBackend: "kv" } as const;
+  assertEquals(
+    refusal({ push: { delivery, redis: {} } }),
+    `Cannot use option 'push.delivery.storeBackend': expected "redis" or "memory", ` +
+      `as Redis is configured (push.redis, --redis-url), found "kv"`,
+  );
+  assertThrows(() => resolveOptions({ push: { delivery, redis: {} } }), TypeError);
+  assertEquals(
+    refusal({ push: { redis: { cluster: "a:1", sentinels: "b:2" } } }),
+    "Cannot use option 'push.redis.cluster' and option 'push.redis.sentinels': " +
+      "they exclude each other",
+  );
+  assertEquals(
+    refusal({ push: { redis: { cluster: "a:1", db: 2 } } }),
+    "Cannot use option 'push.redis.db': expected 0, as a Cluster has no other, found 2",
+  );
 });
 
 Deno.test("checkExposure() refuses to listen beyond this machine without a token", () => {

@@ -18,6 +18,11 @@ export function another(option: Option): OptionValue {
     "push.redis.host": "redis.example",
     "push.redis.password": "pass-of-redis",
     "push.redis.prefix": "other:",
+    "push.redis.username": "ann",
+    "push.redis.sentinels": "10.0.0.1, [::1]:26380,sentinel.example:1",
+    "push.redis.sentinelName": "push",
+    "push.redis.sentinelPassword": "pass-of-sentinels",
+    "push.redis.cluster": "redis.example:7000",
     "push.presence.heartbeatInterval": 7.5,
     "push.limits.maxMessageBytes": 32_768,
     "push.delivery.historyBytes": 524_288,
@@ -61,6 +66,11 @@ function refusedTexts({ type, range }: Option): string[] {
       return [
         ...["http://localhost", "localhost:6379", "redis://", "redis:host", "redis://h:99999"],
         ...["redis://:***@host", ...long],
+      ];
+    case "addresses":
+      return [
+        ...["a:0", "a:65536", "a:x", ",", "a,", "::1", "[::1", "a b", "redis://a", "a:1:2", "[x]"],
+        ...long,
       ];
     case "secret":
       return ["with space", "line\n", "schlüssel", "***", ...long];

@@ -76,6 +76,8 @@ Deno.test("option table: flags and variables are the promised ones", () => {
     ["push.polling.maxBatchSize", "max-batch-size", "PUSH_MAX_BATCH_SIZE"],
     ["push.redis.url", "redis-url", "PUSH_REDIS_URL"],
     ["push.redis.prefix", "redis-prefix", "PUSH_REDIS_PREFIX"],
+    ["push.redis.sentinels", "redis-sentinels", "PUSH_REDIS_SENTINELS"],
+    ["push.redis.cluster", "redis-cluster", "PUSH_REDIS_CLUSTER"],
     ["push.redis.maxConnections", "redis-max-connections", "PUSH_REDIS_MAX_CONNECTIONS"],
     ["push.limits.maxConnections", "max-connections", "PUSH_MAX_CONNECTIONS"],
   ];
@@ -159,8 +161,15 @@ Deno.test("resolveOptions() with an empty 'push.redis' has the promised defaults
     host: "localhost",
     port: 6379,
     db: 0,
+    username: undefined,
     password: undefined,
     prefix: "praison:push:",
     maxConnections: 20,
+    sentinels: undefined,
+    sentinelName: "mymaster",
+    sentinelPassword: undefined,
+    cluster: undefined,
+    commandTimeout: 5000,
+    lease: 15_000,
   });
 });

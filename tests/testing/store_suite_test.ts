@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { MemoryData, MemoryStore } from "../../server/stores/memory.ts";
+import { MemoryData, MemoryStore } from "../../server/stores/memory/store.ts";
 import type {
   AppendResult,
   Claim,
@@ -10,30 +10,61 @@ import type {
   DeadLetterQuery,
   Draft,
   Page,
+  Renewed,
+  Store,
 } from "../../server/stores/store.ts";
-import { STORE_CASES, storeSuite, type StoreTerms } from "../../server/testing/mod.ts";
+import {
+  type Cluster,
+  ManualClock,
+  MemoryCluster,
+  seededRandom,
+  STORE_CASES,
+  type StoreHandles,
+  storeSuite,
+  type StoreTerms,
+} from "../../server/testing/mod.ts";
 
-type Options = StoreTerms & { data: MemoryData };
+type Options = StoreTerms & { data: MemoryData; cluster?: Cluster };
 type Make = (options: Options) => MemoryStore;
+
+const PLAIN_CASES = STORE_CASES.filter((storeCase) => !storeCase.nodes);
+
+/** Handles that are nodes. */
+function nodes(make: Make, terms: StoreTerms): StoreHandles {
+  const data = new MemoryData();
+  const clock = new ManualClock();
+  const cluster = new MemoryCluster({ clock, random: seededRandom(1) });
+  const handle = () => make({ ...terms, data, cluster: cluster.join() });
+  return { a: handle(), b: handle(), advance: (ms) => clock.advance(ms) };
+}
 
 /** Names of the cases that a store fails. */
 async function failures(make: Make): Promise<string[]> {
   const tests: { name: string; fn: () => Promise<void> }[] = [];
+  const test = (name: string, fn: () => Promise<void>) => tests.push({ name, fn });
   storeSuite({
     name: "store",
     open: (terms) => {
       const data = new MemoryData();
       return { a: make({ ...terms, data }), b: make({ ...terms, data }) };
     },
-    test: (name, fn) => tests.push({ name, fn }),
+    test,
   });
-  assertEquals(tests.length, STORE_CASES.length);
+  assertEquals(tests.length, PLAIN_CASES.length);
+  storeSuite({
+    name: "store of two nodes",
+    open: (terms) => nodes(make, terms),
+    nodes: true,
+    test,
+  });
+  assertEquals(tests.length, PLAIN_CASES.length + STORE_CASES.length);
   const failed: string[] = [];
   for (const { name, fn } of tests) await fn().catch(() => failed.push(name));
   return failed;
 }
 
 const newest = new Map<string, number>();
+const holders: { store: Store; key: string; generation: number }[] = [];
 
 /** Stores that keep nearly all of what they promise. */
 const broken: { readonly [what: string]: Make } = {
@@ -73,6 +104,70 @@ const broken: { readonly [what: string]: Make } = {
         return super.claim({ ...claim, instance: crypto.randomUUID() }, now);
       }
     }(options),
+  "takes a repeated claim for a new one": (options) =>
+    new class extends MemoryStore {
+      override claim(claim: Claim, now: number): Promise<Claimed> {
+        return super.claim({ ...claim, holder: crypto.randomUUID() }, now);
+      }
+    }(options),
+  "does not look at whose stead a claim is in": (options) =>
+    new class extends MemoryStore {
+      override claim({ from: _, ...claim }: Claim, now: number): Promise<Claimed> {
+        return super.claim(claim, now);
+      }
+    }(options),
+  "does not say which generation was before": (options) =>
+    new class extends MemoryStore {
+      override async claim(claim: Claim, now: number): Promise<Claimed> {
+        const claimed = await super.claim(claim, now);
+        return claimed.ok ? { ...claimed, previous: 0 } : claimed;
+      }
+    }(options),
+  "takes sessions from other nodes": (options) =>
+    new class extends MemoryStore {
+      override claim(claim: Claim, now: number): Promise<Claimed> {
+        return super.claim({ ...claim, force: true }, now);
+      }
+    }(options),
+  "never takes a session from another node": (options) =>
+    new class extends MemoryStore {
+      override claim({ force: _, ...claim }: Claim, now: number): Promise<Claimed> {
+        return super.claim(claim, now);
+      }
+    }(options),
+  "never notices that a node is gone": (options) =>
+    new class extends MemoryStore {
+      override async claim(claim: Claim, now: number): Promise<Claimed> {
+        for (const { store, ...key } of holders) await store.renew([key], now).catch(() => {});
+        const claimed = await super.claim(claim, now);
+        if (claimed.ok) holders.push({ store: this, ...claimed, key: claim.key });
+        return claimed;
+      }
+    }(options),
+  "does not renew": (options) =>
+    new class extends MemoryStore {
+      override renew(): Promise<readonly Renewed[]> {
+        return Promise.resolve([]);
+      }
+    }(options),
+  "tells a holder nothing that was redriven": (options) =>
+    new class extends MemoryStore {
+      override async renew(...parts: Parameters<Store["renew"]>) {
+        return (await super.renew(...parts)).filter(({ held }) => !held);
+      }
+    }(options),
+  "loads positions for anybody": (options) =>
+    new class extends MemoryStore {
+      override load(key: string, _: number, channels: readonly string[], now: number) {
+        return super.load(key, Infinity, channels, now);
+      }
+    }(options),
+  "makes a channel of which it is asked for the state": (options) =>
+    new class extends MemoryStore {
+      override states(channels: readonly string[], now: number) {
+        return Promise.all(channels.map((channel) => this.read(channel, 0, 0, now)));
+      }
+    }(options),
   "does not look at secrets": (options) =>
     new class extends MemoryStore {
       override claim({ secretHash: _, ...claim }: Claim, now: number): Promise<Claimed> {
@@ -98,9 +193,9 @@ const broken: { readonly [what: string]: Make } = {
     }(options),
   "loses what is settled above the floor": (options) =>
     new class extends MemoryStore {
-      override async load(key: string, channels: readonly string[], now: number) {
-        const cursors = await super.load(key, channels, now);
-        return cursors.map((cursor): Cursor | undefined => cursor && { ...cursor, settled: [] });
+      override async load(...parts: Parameters<Store["load"]>) {
+        const cursors = await super.load(...parts);
+        return cursors?.map((cursor): Cursor | undefined => cursor && { ...cursor, settled: [] });
       }
     }(options),
   "stores no dead letter": (options) =>
@@ -115,8 +210,8 @@ const broken: { readonly [what: string]: Make } = {
       override async redrive(query: DeadLetterQuery, now: number): Promise<DeadLetter[]> {
         const letters = await super.redrive(query, now);
         for (const { session, channel } of letters) {
-          const [cursor] = await this.load(session, [channel], now);
           const { generation } = await this.#held(session, now);
+          const [cursor] = (await this.load(session, generation, [channel], now))!;
           await this.commit(session, generation, [
             { channel, cursor: { ...cursor!, late: [] } },
           ], now);
@@ -124,7 +219,8 @@ const broken: { readonly [what: string]: Make } = {
         return letters;
       }
       async #held(key: string, now: number): Promise<{ generation: number }> {
-        const claimed = await this.claim({ key, instance: "x", attempt: 1, ttl: 1e9 }, now);
+        const claim = { key, holder: "x", instance: "x", attempt: 1, ttl: 1e9 };
+        const claimed = await this.claim(claim, now);
         return claimed.ok ? claimed : { generation: 0 };
       }
     }(options),
@@ -194,8 +290,19 @@ Deno.test("storeSuite() names each case once, and gives each store fresh data an
     },
   });
   await Promise.all(runs);
-  assertEquals(new Set(names).size, STORE_CASES.length);
+  assertEquals(new Set(names).size, PLAIN_CASES.length);
   assert(names.every((name) => name.startsWith("MyStore: ")));
-  assertEquals([opened, cleaned], [STORE_CASES.length, STORE_CASES.length]);
+  assertEquals([opened, cleaned], [PLAIN_CASES.length, PLAIN_CASES.length]);
   assert(passed.includes(290_000));
+});
+
+Deno.test("storeSuite() fails where it was told something else of nodes than is true", async () => {
+  const runs: Promise<void>[] = [];
+  const test = (_: string, fn: () => Promise<void>) => runs.push(fn());
+  storeSuite({ name: "a", open: (terms) => nodes((one) => new MemoryStore(one), terms), test });
+  const data = new MemoryData();
+  const alone = (terms: StoreTerms) => new MemoryStore({ ...terms, data });
+  storeSuite({ name: "b", open: (t) => ({ a: alone(t), b: alone(t) }), nodes: true, test });
+  const results = await Promise.allSettled(runs);
+  assert(results.every(({ status }) => status === "rejected"));
 });

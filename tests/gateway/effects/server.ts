@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { startGateway } from "../../support/gateway.ts";
 import { ask } from "../../support/http_client.ts";
 import { WireClient } from "../../support/wire_client.ts";
+import { startRedis } from "../../support/redis.ts";
 import type { Effects } from "./effect.ts";
 
 /** What the options of the server itself do. */
@@ -62,10 +63,44 @@ export const SERVER: Effects = {
     },
   },
   "push.delivery.storeBackend": {
-    says: "it says where messages are kept",
+    says: "it says where messages are kept, and with Redis where positions are",
     async run() {
-      await using gateway = await startGateway({ push: { delivery: { storeBackend: "memory" } } });
-      assertEquals(gateway.gateway.store?.name, "memory");
+      const delivery = (storeBackend: "memory" | "kv" | "redis", kvPath = ":memory:") => ({
+        delivery: { storeBackend, kvPath },
+      });
+      await using redis = await startRedis();
+      const here = { redis: { port: redis.port } };
+      for (
+        const [name, push] of [
+          ["memory", delivery("memory")],
+          ["kv", delivery("kv")],
+          ["redis", { ...delivery("redis"), ...here }],
+          ["redis+memory", { ...delivery("memory"), ...here }],
+        ] as const
+      ) {
+        await using gateway = await startGateway({ push });
+        assertEquals(gateway.gateway.store?.name, name);
+        assertEquals((await gateway.gateway.publish("news", 1)).seq > 0, true);
+      }
+    },
+  },
+  "push.delivery.kvPath": {
+    says: "the KV store is in that file",
+    async run() {
+      const folder = await Deno.makeTempDir();
+      try {
+        const delivery = { storeBackend: "kv", kvPath: `${folder}/push.db` } as const;
+        for (const seq of [1, 2]) {
+          await using gateway = await startGateway({ push: { delivery } });
+          assertEquals((await gateway.gateway.publish("news", seq)).seq, seq);
+        }
+        assertEquals((await Deno.stat(`${folder}/push.db`)).isFile, true);
+        const kvPath = `${folder}/other.db`;
+        await using other = await startGateway({ push: { delivery: { ...delivery, kvPath } } });
+        assertEquals(await other.gateway.channels(), []);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
     },
   },
 };

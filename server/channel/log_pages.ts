@@ -1,0 +1,81 @@
+import { Entry } from "./entry.ts";
+import type { Page } from "../stores/store.ts";
+import type { Stretch } from "./tail.ts";
+
+/** What pages of a log are read with. */
+export interface LogPagesParts {
+  /** Name of the channel. */
+  readonly channel: string;
+  /** Reads messages after a number, at most so many; `undefined` if the answer is out of date. */
+  read(after: number, limit: number): Promise<Page | undefined>;
+  /** A page has been read. */
+  loaded(): void;
+  /** A page could not be read. */
+  failed(): void;
+}
+
+/** Most messages that are read at once. */
+export const PAGE = 256;
+const MAX_PAGES = 32;
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_LOADS = 8;
+
+/**
+ * Pages of a log, for subscribers behind the newest messages: however many stand at a place, the log
+ * is asked once.
+ */
+export class LogPages {
+  readonly #parts: LogPagesParts;
+  readonly #pages = new Map<number, Stretch & { readonly bytes: number }>();
+  readonly #loading = new Set<number>();
+
+  /** @param parts how pages are read */
+  constructor(parts: LogPagesParts) {
+    this.#parts = parts;
+  }
+
+  /** The page with what comes after a number; asks for it if it is not there. */
+  at(after: number): Stretch | undefined {
+    const start = after - after % PAGE;
+    const page = this.#pages.get(start);
+    if (page !== undefined && page.to > after) return page;
+    this.#load(start);
+    return undefined;
+  }
+
+  /** Forgets all pages. */
+  clear(): void {
+    this.#pages.clear();
+  }
+
+  async #load(start: number): Promise<void> {
+    // Who needs a page that is not read now is pumped again when another one has been.
+    if (this.#loading.has(start) || this.#loading.size >= MAX_LOADS) return;
+    this.#loading.add(start);
+    try {
+      const page = await this.#parts.read(start, PAGE);
+      if (page !== undefined) this.#keep(start, page);
+      this.#parts.loaded();
+    } catch {
+      this.#parts.failed();
+    } finally {
+      this.#loading.delete(start);
+    }
+  }
+
+  #keep(start: number, { epoch, head, messages }: Page): void {
+    const entries = messages.map((message) => new Entry(this.#parts.channel, epoch, message));
+    const full = entries.length === PAGE;
+    const to = full ? entries[entries.length - 1].seq : head;
+    this.#pages.delete(start);
+    const size = messages.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#pages.set(start, { from: start, to, entries, bytes: size });
+    // The pages that were read longest ago give way.
+    let count = 0;
+    let bytes = 0;
+    for (const [first, page] of [...this.#pages].reverse()) {
+      bytes += page.bytes;
+      if (++count > 1 && (count > MAX_PAGES || bytes > MAX_BYTES)) this.#pages.delete(first);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { type Json, type JsonObject, parseJson } from "@push/client/protocol";
+import type { Wire } from "../channel/entry.ts";
+import { isObject } from "../dialog/fields.ts";
+import { type Flights, readFlights, writeFlights } from "../session/flight.ts";
+import type { AttachRequest } from "../hub.ts";
+import type { Cluster } from "../stores/cluster.ts";
+
+/** What a long-poller's session is attached with, wherever its next request arrives. */
+export type PollTerms = Pick<AttachRequest, "name" | "minted" | "instance" | "attempt">;
+
+/** What another node needs to go on with a long-poller. */
+export interface PollRecord extends PollTerms {
+  /** Subject of its token. */
+  readonly subject: string;
+  /** Milliseconds that its session outlives its connection. */
+  readonly ttl: number;
+  /** Frames that it understands. */
+  readonly wire: Wire;
+  /** The connection that holds the session. */
+  readonly holder: string;
+  /** Names of the channels that it is subscribed to. */
+  readonly channels: readonly string[];
+}
+
+const FORMAT = 1;
+const PREFIX = "poller:";
+const FLIGHTS = "flights:";
+const MAX_NESTING = 4;
+
+/** The records of the long-pollers of all nodes, by the hash of their tokens. */
+export class PollRecords {
+  readonly #cluster: Cluster;
+  readonly #ttl: number;
+
+  /**
+   * @param cluster where they are kept
+   * @param ttl milliseconds for which each is kept
+   */
+  constructor(cluster: Cluster, ttl: number) {
+    this.#cluster = cluster;
+    this.#ttl = ttl;
+  }
+
+  /** Keeps a record, in the stead of the one before. */
+  keep(hash: string, record: PollRecord): Promise<void> {
+    return this.#cluster.keep(
+      PREFIX + hash,
+      JSON.stringify({ format: FORMAT, ...record }),
+      this.#ttl,
+    );
+  }
+
+  /** Keeps what was in flight to a connection, for the one that goes on for it. */
+  keepFlights(holder: string, flights: Flights): Promise<void> {
+    return this.#cluster.keep(FLIGHTS + holder, writeFlights(flights), this.#ttl);
+  }
+
+  /** What was in flight to a connection, if that is known. */
+  async findFlights(holder: string): Promise<Flights> {
+    return readFlights(await this.#cluster.kept(FLIGHTS + holder));
+  }
+
+  /** The record of a token; `undefined` if there is none, or it is of another version. */
+  async find(hash: string): Promise<PollRecord | undefined> {
+    const text = await this.#cluster.kept(PREFIX + hash);
+    return text === undefined ? undefined : readRecord(text);
+  }
+
+  /** Keeps the record of a token no longer, unless another connection holds its session by now. */
+  async drop(hash: string, holder: string): Promise<void> {
+    if ((await this.find(hash))?.holder === holder) await this.#cluster.drop(PREFIX + hash);
+  }
+}
+
+function readRecord(text: string): PollRecord | undefined {
+  let value: Json;
+  try {
+    value = parseJson(text, MAX_NESTING);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(value) || value.format !== FORMAT) return undefined;
+  const { subject, ttl, wire, holder, channels, name, minted, instance, attempt } = value;
+  const isWellFormed = typeof subject === "string" && typeof ttl === "number" &&
+    (wire === "fixed" || wire === "extended") && typeof holder === "string" &&
+    Array.isArray(channels) && channels.every((channel) => typeof channel === "string") &&
+    (name === undefined || typeof name === "string") &&
+    (minted === undefined || isMinted(minted)) &&
+    (instance === undefined || typeof instance === "string") &&
+    (attempt === undefined || typeof attempt === "number");
+  if (!isWellFormed) return undefined;
+  const terms = { name, minted, instance, attempt } as PollTerms;
+  return { ...terms, subject, ttl, wire, holder, channels: channels as string[] };
+}
+
+function isMinted(value: Json): value is JsonObject {
+  return isObject(value) && typeof value.clientId === "string" &&
+    typeof value.secretHash === "string";
+}

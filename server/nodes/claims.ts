@@ -1,0 +1,104 @@
+import { PushError } from "@push/client/protocol";
+import type { HubContext } from "../context.ts";
+import type { Nodes, Yielded } from "./nodes.ts";
+import type { Claim, Claimed } from "../stores/store.ts";
+
+/** A claim that was successful. */
+export type Granted = Claimed & { readonly ok: true };
+
+/** Milliseconds after which a claim is asked for again whose outcome is unknown. */
+const ASK_AGAIN = [100, 200, 400, 600, 700];
+/** How many nodes are asked for one session: it may move meanwhile. */
+const MAX_ROUNDS = 3;
+
+/** Asks the store for sessions, and the node that has one for its release. */
+export class Claims {
+  readonly #context: HubContext;
+  readonly #nodes: Nodes | undefined;
+
+  /** @param nodes the other nodes, if there are any */
+  constructor(context: HubContext, nodes: Nodes | undefined) {
+    this.#context = context;
+    this.#nodes = nodes;
+  }
+
+  /**
+   * Claims a session.
+   *
+   * @throws {PushError} `replaced`, `bad_secret`, `unknown_session`, `too_many_sessions`; as the store
+   */
+  async claim(claim: Claim): Promise<Granted> {
+    const since = this.#context.clock.now();
+    const claimed = await this.#ask(claim);
+    if (claimed.ok) {
+      this.#tell(claim);
+      return claimed;
+    }
+    if (claimed.reason === "held") return await this.#takeFrom(claimed.node, claim, since);
+    const { from, ...fresh } = claim;
+    const { cluster } = this.#context.store;
+    // The one that it goes on for is in another node's memory: here it begins anew.
+    const isElsewhere = from !== undefined && cluster?.sharesSessions === false;
+    if (claimed.reason === "unknown" && isElsewhere) return await this.claim(fresh);
+    throw refusal(claimed.reason);
+  }
+
+  async #takeFrom(holder: string, claim: Claim, since: number): Promise<Granted> {
+    let node = holder;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const yielded = await this.#askToYield(node, claim.key, since);
+      if (yielded === "newer") throw new PushError("replaced");
+      const claimed = await this.#ask(claim);
+      if (claimed.ok) return claimed;
+      if (claimed.reason !== "held") throw refusal(claimed.reason);
+      if (claimed.node === node) break;
+      // Another one was faster: which of the two is newer, its node can say.
+      node = claimed.node;
+    }
+    const claimed = await this.#ask({ ...claim, force: true });
+    if (!claimed.ok) throw refusal(claimed.reason);
+    this.#nodes?.tellTaken(node, claim.key, claimed.generation);
+    return claimed;
+  }
+
+  async #askToYield(node: string, key: string, since: number): Promise<Yielded> {
+    const { roster, store: { cluster } } = this.#context;
+    if (node === cluster?.node || roster?.isAlive(node) === false) return "silent";
+    // Without its flush, what was acknowledged last would be sent again.
+    return await this.#nodes?.askToYield(node, key, since) ?? "silent";
+  }
+
+  /** Where each node has sessions of its own, the others let go of theirs. */
+  #tell(claim: Claim): void {
+    if (this.#context.store.cluster?.sharesSessions === false) this.#nodes?.tellClaimed(claim);
+  }
+
+  /** Asks the store, and once more with the same holder where it is not known what came of it. */
+  async #ask(claim: Claim): Promise<Claimed> {
+    const { store, clock } = this.#context;
+    for (const wait of ASK_AGAIN) {
+      try {
+        return await store.claim(claim, clock.now());
+      } catch (error) {
+        if (!(error instanceof PushError) || error.code !== "outcome_unknown") throw error;
+      }
+      await new Promise<void>((resolve) => clock.schedule(wait, resolve));
+    }
+    return await store.claim(claim, clock.now());
+  }
+}
+
+function refusal(reason: (Claimed & { ok: false })["reason"]): PushError {
+  switch (reason) {
+    case "replaced":
+      return new PushError("replaced");
+    case "bad_secret":
+      return new PushError("bad_secret");
+    case "unknown":
+      return new PushError("unknown_session");
+    case "full":
+      return new PushError("too_many_sessions");
+    case "held":
+      return new PushError("unavailable", "Another node holds the session.");
+  }
+}

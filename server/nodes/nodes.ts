@@ -1,0 +1,161 @@
+import type { JsonObject } from "@push/client/protocol";
+import { type Clock, type RandomBytes, randomId } from "../clock.ts";
+import type { Cluster } from "../stores/cluster.ts";
+
+/** A claim that other nodes are told of, where each has sessions of its own. */
+export interface ForeignClaim {
+  readonly key: string;
+  readonly instance: string;
+  readonly attempt: number;
+  readonly secretHash?: string;
+}
+
+/** What became of asking a node to let a session go. */
+export type Yielded = "yielded" | "silent" | "newer";
+
+/** What other nodes may ask of this one. */
+export interface NodesHost {
+  /**
+   * Number of the claim by which a connection of this node holds a session, if one does; or that it
+   * began to ask less than `age` milliseconds ago, and so is newer than who asks for it.
+   */
+  heldBy(key: string, age: number): Promise<number | "newer" | undefined>;
+  /** Lets a session go that is held by this claim. */
+  yield(key: string, generation: number): Promise<void>;
+  /** A newer claim of a session than this one's was successful elsewhere. */
+  taken(key: string, generation: number): void;
+  /** Another node has begun a session of its own for a client. */
+  claimed(claim: ForeignClaim): Promise<void>;
+  /** Something was put back into a session's position from its dead letters. */
+  redriven(session: string, channel: string): void;
+  /** A note could not be sent or handled. */
+  failed(): void;
+}
+
+/** What this node's notes are sent with. */
+export interface NodesParts {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+}
+
+interface Asked {
+  readonly key: string;
+  /** Milliseconds for which the asker has waited. */
+  age(): number;
+  done(yielded: Yielded): void;
+}
+
+/** Milliseconds that another node has to let a session go. */
+const PATIENCE = 250;
+
+/**
+ * The notes between nodes. Each may be late, twice or never, so each names the claim that it is
+ * about, and without it things take their way a little later.
+ *
+ * A session is let go in four notes: the asker's `yield`; the holder's `holds`, with the number of
+ * its claim; the asker's `yield` with that number, if it still waits; and `yielded`. So a note that
+ * is late by seconds never takes a session from who has it by then. Each `yield` says for how long
+ * the asker has waited: a holder that began later answers `newer`, and keeps it.
+ */
+export class Nodes {
+  readonly #parts: NodesParts;
+  readonly #host: NodesHost;
+  readonly #asked = new Map<string, Asked>();
+
+  /** @param host what other nodes may ask of this one */
+  constructor(parts: NodesParts, host: NodesHost) {
+    this.#parts = parts;
+    this.#host = host;
+  }
+
+  /**
+   * Asks another node to let a session go; resolves once it has answered, or had time enough.
+   *
+   * @param since when the asker's client began to ask
+   */
+  askToYield(node: string, key: string, since: number): Promise<Yielded> {
+    const { clock, random } = this.#parts;
+    const ask = randomId(random);
+    const age = () => Math.max(clock.now() - since, 0);
+    return new Promise((resolve) => {
+      const done = (yielded: Yielded) => {
+        this.#asked.delete(ask);
+        cancel();
+        resolve(yielded);
+      };
+      const cancel = clock.schedule(PATIENCE, () => done("silent"));
+      this.#asked.set(ask, { key, age, done });
+      this.#send(node, { type: "yield", key, ask, age: age() });
+    });
+  }
+
+  /** Tells a node that a session was taken from it. */
+  tellTaken(node: string, key: string, generation: number): void {
+    this.#send(node, { type: "taken", key, generation });
+  }
+
+  /** Tells the others that this node has begun a session of its own. */
+  tellClaimed({ key, instance, attempt, secretHash }: ForeignClaim): void {
+    const note: JsonObject = { type: "claimed", key, instance, attempt };
+    // A client id that another gateway minted is nobody's to take without its secret.
+    if (secretHash !== undefined) note.secret = secretHash;
+    this.#send(null, note);
+  }
+
+  /** Tells the others what was put back from dead letters. */
+  tellRedriven(session: string, channel: string, seqs: readonly number[]): void {
+    this.#send(null, { type: "redriven", session, channel, seqs: [...seqs] });
+  }
+
+  /** A node has sent a note. One that makes no sense is passed over. */
+  hear(from: string, note: JsonObject): void {
+    this.#handle(from, note).catch(() => this.#host.failed());
+  }
+
+  /** Waits for nobody any more. */
+  stop(): void {
+    for (const { done } of [...this.#asked.values()]) done("silent");
+  }
+
+  async #handle(from: string, note: JsonObject): Promise<void> {
+    const { type, key, ask, generation, instance, attempt, session, channel, secret } = note;
+    if (type === "redriven" && typeof session === "string" && typeof channel === "string") {
+      return this.#host.redriven(session, channel);
+    }
+    if (typeof key !== "string") return;
+    if (type === "claimed" && typeof instance === "string" && typeof attempt === "number") {
+      const secretHash = typeof secret === "string" ? secret : undefined;
+      return await this.#host.claimed({ key, instance, attempt, secretHash });
+    }
+    if (type === "taken" && typeof generation === "number") {
+      return this.#host.taken(key, generation);
+    }
+    if (typeof ask !== "string") return;
+    const age = typeof note.age === "number" ? note.age : 0;
+    if (type === "yield") return await this.#yield(from, { key, ask, age, generation });
+    const asked = this.#asked.get(ask);
+    if (asked?.key !== key) return;
+    if (type === "yielded" || type === "newer") asked.done(type);
+    else if (type === "holds" && typeof generation === "number") {
+      this.#send(from, { type: "yield", key, ask, generation, age: asked.age() });
+    }
+  }
+
+  async #yield(
+    from: string,
+    { key, ask, age, generation }: { key: string; ask: string; age: number; generation: unknown },
+  ): Promise<void> {
+    const held = await this.#host.heldBy(key, age);
+    if (held === "newer") return this.#send(from, { type: "newer", key, ask });
+    if (held !== undefined && typeof generation !== "number") {
+      return this.#send(from, { type: "holds", key, ask, generation: held });
+    }
+    if (typeof generation === "number") await this.#host.yield(key, generation);
+    this.#send(from, { type: "yielded", key, ask });
+  }
+
+  #send(to: string | null, note: JsonObject): void {
+    this.#parts.cluster.send(to, note).catch(() => this.#host.failed());
+  }
+}

@@ -1,0 +1,136 @@
+import type { Cancel } from "../clock.ts";
+import type { HubContext } from "../context.ts";
+import { mergeChange, PresenceChange, type PresenceChanges } from "./changes.ts";
+import type { Present } from "./member.ts";
+import type { Session } from "../session/session.ts";
+
+interface Room {
+  /** Who is present, on all nodes. */
+  readonly members: Set<Present>;
+  /** Sessions of this node that the channel's events go to. */
+  readonly watchers: Set<Session>;
+  pending: PresenceChanges;
+  lastFlush: number;
+  timer: Cancel | undefined;
+}
+
+const DIFF_INTERVAL = 1_000;
+
+/**
+ * Who is present in which channel, and who is told of it.
+ *
+ * Changes of a channel are gathered: the first is told at once, the next ones a second later in one
+ * piece, and what cancels out is not told at all.
+ */
+export class PresenceRooms {
+  readonly #context: HubContext;
+  readonly #rooms = new Map<string, Room>();
+  #stopped = false;
+
+  /** @param context what every part of the hub shares */
+  constructor(context: HubContext) {
+    this.#context = context;
+  }
+
+  /** Who is present in a channel. */
+  members(channel: string): Iterable<Present> {
+    return this.#rooms.get(channel)?.members ?? [];
+  }
+
+  /** A session is to be told of a channel's changes from now on. */
+  watch(channel: string, session: Session): void {
+    this.#room(channel).watchers.add(session);
+  }
+
+  /** A session is to be told no more. */
+  unwatch(channel: string, session: Session): void {
+    if (this.#rooms.get(channel)?.watchers.delete(session)) this.#dropEmpty(channel);
+  }
+
+  /** A member has entered a channel. */
+  enter(channel: string, member: Present): void {
+    this.#room(channel).members.add(member);
+  }
+
+  /** A member has left a channel. */
+  leave(channel: string, member: Present): void {
+    this.#rooms.get(channel)?.members.delete(member);
+    this.#dropEmpty(channel);
+  }
+
+  /** Tells the watchers of a channel soon. */
+  announce(channel: string, member: Present, kind: PresenceChange["kind"]): void {
+    const room = this.#rooms.get(channel);
+    if (room === undefined || room.watchers.size === 0 || this.#stopped) return;
+    if (!this.#context.settings.presence.broadcastChanges) return;
+    mergeChange(
+      room.pending,
+      member.key,
+      new PresenceChange(kind, member.clientId, member.status, member.metadata),
+    );
+    if (room.timer !== undefined) return;
+    const { clock } = this.#context;
+    const wait = Math.min(Math.max(room.lastFlush + DIFF_INTERVAL - clock.now(), 0), DIFF_INTERVAL);
+    room.timer = clock.schedule(wait, () => {
+      room.timer = undefined;
+      this.#tell(channel, room);
+    });
+  }
+
+  /** Stops every timer. */
+  stop(): void {
+    this.#stopped = true;
+    for (const { timer } of this.#rooms.values()) timer?.();
+    this.#rooms.clear();
+  }
+
+  #room(channel: string): Room {
+    let room = this.#rooms.get(channel);
+    if (room === undefined) {
+      room = {
+        members: new Set(),
+        watchers: new Set(),
+        pending: new Map(),
+        lastFlush: -Infinity,
+        timer: undefined,
+      };
+      this.#rooms.set(channel, room);
+    }
+    return room;
+  }
+
+  #dropEmpty(channel: string): void {
+    const room = this.#rooms.get(channel);
+    if (room === undefined || room.members.size > 0 || room.watchers.size > 0) return;
+    room.timer?.();
+    this.#rooms.delete(channel);
+  }
+
+  #tell(channel: string, room: Room): void {
+    const { clock, settings: { presence } } = this.#context;
+    const { pending } = room;
+    if (pending.size === 0) return;
+    room.pending = new Map();
+    room.lastFlush = clock.now();
+    // Everybody told of everybody grows with the square of the members; those who have just left,
+    // with a node that died, count as well.
+    const size = Math.max(room.members.size, pending.size);
+    if (size > presence.diffLimit) return;
+    const timestamp = room.lastFlush / 1000;
+    const changes = [...pending];
+    const diff = PresenceChange.diff(channel, timestamp, changes.map(([, change]) => change));
+    const quiet = size > presence.broadcastLimit;
+    const events = quiet
+      ? []
+      : changes.map(([key, change]) => [key, change.event(channel, timestamp)] as const);
+    for (const session of room.watchers) {
+      const { connection } = session;
+      if (connection === undefined) continue;
+      if (session.wire === "extended") {
+        connection.send(diff, 0);
+        continue;
+      }
+      for (const [key, event] of events) if (key !== session.key) connection.send(event, 0);
+    }
+  }
+}

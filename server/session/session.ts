@@ -1,0 +1,482 @@
+import {
+  type GapFrame,
+  parseEventId,
+  PushError,
+  type Ranges,
+  RangeSet,
+  type Start,
+} from "@push/client/protocol";
+import type { Channel, Published } from "../channel/channel.ts";
+import type { HubContext } from "../context.ts";
+import { DeliveryCursor } from "./cursor.ts";
+import type { Wire } from "../channel/entry.ts";
+import type { Flight, Flights } from "./flight.ts";
+import { Positions, type PositionsHolder } from "./positions.ts";
+import { clip, explicitCursor, freshCursor, isExplicit, takePosition } from "./starts.ts";
+import type { DeadLetter } from "../stores/store.ts";
+import { type Subscriber, Subscription } from "./subscription.ts";
+import type { Connection } from "../transports/connection.ts";
+import type { Pumped } from "../turn.ts";
+
+/** Who a session belongs to. */
+export interface SessionOwner {
+  /** Key in the store; tells (subject, client id) pairs apart. */
+  readonly key: string;
+  /** Subject of the token. */
+  readonly subject: string;
+  /** Client id, as others see it. */
+  readonly clientId: string;
+  /** Whether the application named the client. */
+  readonly named: boolean;
+}
+
+/** What a subscription does for presence. */
+export type FlowState = "flows" | "paused" | "ended";
+
+/** What a session needs of its hub. */
+export interface SessionHost {
+  readonly context: HubContext;
+  /** The channel of this name on this node. */
+  channel(name: string): Channel;
+  /** Connections of all nodes that a channel's messages flow to. */
+  subscribers(name: string): number;
+  /** Says that positions are to be stored soon. */
+  changed(session: Session): void;
+  /** Another node or connection holds the session now. */
+  fenced(session: Session): void;
+  /** What the store has of the session is not known: it goes on from there with a new connection. */
+  unsure(session: Session): void;
+  /** Messages of a channel flow to the session, pause until it has a connection, or have ended. */
+  flowing(session: Session, channel: string, state: FlowState): void;
+}
+
+/** Answer to a subscribe. */
+export interface Subscribed {
+  /** Whether this connection was not subscribed before. */
+  readonly ok: boolean;
+  readonly epoch: string;
+  /** The first delivery comes after this number. */
+  readonly seq: number;
+  /** Whether a stored position goes on. */
+  readonly stored: boolean;
+  /** Lets messages flow; called once the answer is on its way. */
+  start(): void;
+}
+
+/** Answer to a publish. */
+export interface PublishResult extends Published {
+  /** Other subscribers connected now. */
+  readonly delivered: number;
+}
+
+/** One client's subscriptions and positions, and the connection that holds them at present. */
+export class Session implements Subscriber, PositionsHolder, Pumped {
+  /** Who it belongs to. */
+  readonly owner: SessionOwner;
+  /** Milliseconds that it outlives its connection. */
+  ttl = 0;
+  /** Grows with each takeover; stale writes are refused. */
+  generation = 0;
+  /** Unix milliseconds at which its connection began to ask for it. */
+  askedAt = 0;
+  /** Random id of the claim that it is held by. */
+  holder = "";
+  /** Frames that the present connection understands. */
+  wire: Wire = "fixed";
+  readonly #host: SessionHost;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #changed = new Set<Subscription>();
+  #stored = new Set<string>();
+  #connection: Connection | undefined;
+  readonly #positions: Positions;
+  /** Writes of changed positions under way. */
+  #flushes = 0;
+  readonly #turns = new Map<string, Promise<void>>();
+
+  /** @param host its hub */
+  constructor(host: SessionHost, owner: SessionOwner) {
+    this.#host = host;
+    this.owner = owner;
+    this.#positions = new Positions(this);
+  }
+
+  /** See {@linkcode PositionsHolder.context}. */
+  get context(): HubContext {
+    return this.#host.context;
+  }
+  /** Key in the store. */
+  get key(): string {
+    return this.owner.key;
+  }
+  /** Connection that holds it. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+  /** Names of the channels that flow over the present connection. */
+  get channels(): string[] {
+    return [...this.#subscriptions].filter(([, { isLive }]) => isLive).map(([name]) => name);
+  }
+
+  /** Gives the session to a connection; no channel flows until it has subscribed. */
+  attach(connection: Connection, wire: Wire, stored: readonly string[]): void {
+    this.suspend();
+    this.#connection = connection;
+    this.wire = wire;
+    this.#stored = new Set(stored.filter((name) => !this.#subscriptions.has(name)));
+  }
+
+  /** Takes the session from its connection: everything stops, positions stay. */
+  suspend(): void {
+    this.#connection = undefined;
+    for (const [name, subscription] of this.#subscriptions) {
+      if (!subscription.isLive) continue;
+      subscription.stop();
+      this.#host.flowing(this, name, "paused");
+    }
+  }
+
+  /**
+   * Subscribes the connection to a channel.
+   *
+   * @throws {PushError} `too_many_channels`; `replaced` if another connection holds the session
+   *   meanwhile; as the store
+   */
+  subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
+    return this.#inTurn(name, () => this.#subscribe(name, start, connection));
+  }
+
+  /**
+   * Goes on with these channels over another connection of the same client: what was sent stays in
+   * flight, and only what was never sent, or is overdue, flows. For a long-poller that comes to
+   * another node.
+   *
+   * @param flights since when that is, if it is known; its time begins anew otherwise
+   * @throws {PushError} as {@linkcode Session.subscribe}
+   */
+  async resume(
+    channels: readonly string[],
+    connection: Connection,
+    flights: Flights = new Map(),
+  ): Promise<void> {
+    const resumed = await Promise.all(channels.map((name) => {
+      const resume = { flight: flights.get(name) };
+      return this.#inTurn(name, () => this.#subscribe(name, {}, connection, resume));
+    }));
+    for (const { start } of resumed) start();
+  }
+
+  /** What was in flight when the flow stopped, by channel; known only where nodes share sessions. */
+  get flights(): Flights {
+    const flights = new Map<string, Flight>();
+    for (const [name, { flight }] of this.#subscriptions) {
+      if (flight !== undefined) flights.set(name, flight);
+    }
+    return flights;
+  }
+
+  /** Ends a subscription and its position; resolves to whether there was one. */
+  unsubscribe(name: string, connection: Connection): Promise<boolean> {
+    return this.#inTurn(name, () => this.#unsubscribe(name, connection));
+  }
+
+  async #subscribe(
+    name: string,
+    start: Start,
+    connection: Connection,
+    resume?: { readonly flight: Flight | undefined },
+  ): Promise<Subscribed> {
+    const channel = this.#host.channel(name);
+    await channel.open();
+    if (start.last !== undefined || start.all === true) await channel.refresh();
+    this.#hold(connection);
+    let subscription = this.#subscriptions.get(name);
+    const wasLive = subscription?.isLive ?? false;
+    const wasKnown = subscription !== undefined || this.#stored.has(name);
+    const explicit = isExplicit(start);
+    if (subscription === undefined) {
+      const cursor = await this.#firstCursor(channel, start, explicit);
+      this.#hold(connection);
+      subscription = this.#add(name, channel, cursor);
+    } else {
+      subscription.rebind(channel);
+      if (explicit && !wasLive) subscription.seek(explicitCursor(channel, start));
+    }
+    subscription.settle();
+    if (start.position !== undefined && !explicit) takePosition(subscription, start.position);
+    if (resume !== undefined) subscription.resume(resume.flight);
+    // A position never goes backwards: one that starts earlier is another one.
+    if (explicit && !wasLive && wasKnown) await this.#positions.forget(name);
+    const subscribed = subscription;
+    await this.#positions.write(() => [{ channel: name, cursor: subscribed.snapshot() }]);
+    this.#hold(connection);
+    return {
+      ok: !wasLive,
+      epoch: subscription.epoch,
+      seq: subscription.position,
+      stored: wasKnown && !wasLive && !explicit,
+      start: () => this.#start(name, subscribed, connection),
+    };
+  }
+
+  async #unsubscribe(name: string, connection: Connection): Promise<boolean> {
+    this.#hold(connection);
+    const subscription = this.#subscriptions.get(name);
+    const known = subscription !== undefined || this.#stored.has(name);
+    if (!known) return false;
+    const wasLive = subscription?.isLive ?? false;
+    subscription?.stop();
+    if (wasLive) this.#host.flowing(this, name, "ended");
+    this.#subscriptions.delete(name);
+    this.#stored.delete(name);
+    if (subscription !== undefined) this.#changed.delete(subscription);
+    try {
+      await this.#positions.forget(name);
+    } catch (error) {
+      // It is still stored, so that asking again ends it.
+      this.#stored.add(name);
+      throw error;
+    }
+    return wasLive;
+  }
+
+  /** Publishes as this client. */
+  async publish(
+    name: string,
+    payload: string,
+    options: { id?: string; echo?: boolean },
+  ): Promise<PublishResult> {
+    const channel = this.#host.channel(name);
+    const published = await channel.publish({
+      id: options.id,
+      subject: this.owner.subject,
+      origin: options.echo === true ? null : this.key,
+      source: this.owner.clientId,
+      payload,
+    });
+    const self = this.#subscriptions.get(name)?.isLive ? 1 : 0;
+    return { ...published, delivered: this.#host.subscribers(name) - self };
+  }
+
+  /** Settles one message by its event id; false if it was not outstanding. */
+  ackEvent(eventId: string, connection: Connection): boolean {
+    const place = parseEventId(eventId);
+    if (place === undefined) return false;
+    const { channel, epoch, seq } = place;
+    return this.#flowing(channel, epoch, seq, connection)?.ack(seq) ?? false;
+  }
+
+  /** Refuses one message by its event id; false if it was not outstanding. */
+  nackEvent(eventId: string, delay: number, connection: Connection): boolean {
+    const place = parseEventId(eventId);
+    if (place === undefined) return false;
+    return this.nack(place.channel, place.epoch, place.seq, delay, connection);
+  }
+
+  /** Settles by position: in order up to `upto`, and by name what is in `ranges`. */
+  ack(
+    channel: string,
+    epoch: string,
+    upto: number | undefined,
+    ranges: Ranges,
+    connection: Connection,
+  ): void {
+    const subscription = this.#flowing(channel, epoch, 0, connection);
+    const reach = subscription?.reach(epoch);
+    if (subscription === undefined || reach === undefined) return;
+    if (upto !== undefined) subscription.ackUpTo(Math.min(upto, reach));
+    const reached = clip(ranges, reach);
+    for (let i = 0; i < reached.length; i += 2) subscription.ackRange(reached[i], reached[i + 1]);
+  }
+
+  /** Refuses one message by its place; false if it was not outstanding. */
+  nack(
+    channel: string,
+    epoch: string,
+    seq: number,
+    delay: number,
+    connection: Connection,
+  ): boolean {
+    return this.#flowing(channel, epoch, seq, connection)?.nack(seq, delay) ?? false;
+  }
+
+  /** Starts the time anew of messages that wait in the client. */
+  renew(channel: string, epoch: string, ranges: Ranges, connection: Connection): void {
+    this.#flowing(channel, epoch, 0, connection)?.renew(new RangeSet(ranges));
+  }
+
+  /** Goes on from where a poller says that it is. */
+  adopt(
+    channel: string,
+    epoch: string,
+    seq: number,
+    open: Ranges,
+    connection: Connection,
+  ): void {
+    if (this.#connection !== connection) return;
+    const subscription = this.#subscriptions.get(channel);
+    if (!subscription?.isLive) return;
+    // Who has more of an earlier epoch than goes on in this one has not heard of the gap.
+    const reach = subscription.reach(epoch) ?? -1;
+    const at = seq <= reach ? subscription.epoch : epoch;
+    subscription.adopt(at, seq, new RangeSet(open));
+  }
+
+  /**
+   * Takes over what was put back into the stored position of a channel from its dead letters.
+   *
+   * @throws {PushError} as the store
+   */
+  async takeRedriven(name: string): Promise<void> {
+    const subscription = this.#subscriptions.get(name);
+    if (subscription === undefined || !this.#host.context.settings.delivery.enabled) return;
+    await this.#positions.readRedriven(
+      () => ({ channel: name, cursor: subscription.snapshot() }),
+      (epoch, late) => {
+        const reach = subscription.reach(epoch) ?? -1;
+        for (const { seq, redriven } of late) if (seq <= reach) subscription.redrive(redriven!);
+      },
+    );
+  }
+
+  /** Sends what can be sent, after the connection has drained. */
+  pump(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.pump();
+  }
+
+  /** See {@linkcode Subscriber.changed}. */
+  changed(subscription: Subscription): void {
+    if (!this.#host.context.settings.delivery.enabled) return;
+    // One that has ended must not get a position again.
+    if (this.#subscriptions.get(subscription.channel.name) !== subscription) return;
+    this.#changed.add(subscription);
+    this.#host.changed(this);
+  }
+
+  /** Whether positions have changed that are not stored. */
+  get isUnsaved(): boolean {
+    return this.#changed.size > 0 || this.#flushes > 0;
+  }
+
+  /** Stores the positions that changed; keeps those for later that could not be stored. */
+  async flush(): Promise<void> {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    this.#flushes++;
+    try {
+      const stored = await this.#positions.write(() =>
+        changed.map((subscription) => ({
+          channel: subscription.channel.name,
+          cursor: subscription.snapshot(),
+        }))
+      );
+      // A newer claim of this very session may have overtaken the write.
+      if (stored) return;
+    } catch {
+      this.#host.context.metrics.commitErrors++;
+    } finally {
+      this.#flushes--;
+    }
+    for (const subscription of changed) this.changed(subscription);
+  }
+
+  /** See {@linkcode PositionsHolder.fenced}. */
+  fenced(): void {
+    this.#host.fenced(this);
+  }
+
+  /** See {@linkcode PositionsHolder.unsure}. */
+  unsure(): void {
+    this.#host.unsure(this);
+  }
+
+  /** See {@linkcode Subscriber.giveUp}. */
+  async giveUp(subscription: Subscription, letters: readonly DeadLetter[]): Promise<boolean> {
+    const { name } = subscription.channel;
+    if (this.#subscriptions.get(name) !== subscription) return false;
+    const given = new Set(letters.map(({ message }) => message.seq));
+    return await this.#positions.write(
+      () => [{ channel: name, cursor: subscription.snapshot(given), deadLetters: letters }],
+      () => subscription.gaveUp(given),
+    );
+  }
+
+  /** See {@linkcode Subscriber.tellGap}. */
+  tellGap(gap: Omit<GapFrame, "type">): void {
+    const frame = this.wire === "extended" ? { type: "channel.gap", ...gap } : {
+      type: "error",
+      code: "gap",
+      message: `Messages of channel ${gap.channel} are gone: delivery goes on after number ` +
+        `${gap.seq} of epoch ${gap.epoch}.`,
+      channel: gap.channel,
+    };
+    this.#connection?.send(JSON.stringify(frame), 0);
+  }
+
+  #add(name: string, channel: Channel, cursor: DeliveryCursor): Subscription {
+    const { limits } = this.#host.context.settings;
+    const others = this.#subscriptions.size + this.#stored.size - (this.#stored.has(name) ? 1 : 0);
+    if (others >= limits.maxChannels) {
+      throw new PushError(
+        "too_many_channels",
+        `A client may subscribe to ${limits.maxChannels} channels, and this one has as many.`,
+      );
+    }
+    const subscription = new Subscription(this.#host.context, this, channel, cursor);
+    this.#subscriptions.set(name, subscription);
+    this.#stored.delete(name);
+    return subscription;
+  }
+
+  #start(name: string, subscription: Subscription, connection: Connection): void {
+    if (this.#connection !== connection || this.#subscriptions.get(name) !== subscription) return;
+    if (subscription.isLive) return;
+    if (subscription.channel !== this.#host.channel(name)) {
+      // The channel was dropped while a slow store was asked: what nobody listens to is not kept.
+      this.subscribe(name, {}, connection).then(
+        ({ start }) => start(),
+        () => connection.close("unavailable"),
+      );
+      return;
+    }
+    subscription.start();
+    this.#host.flowing(this, name, "flows");
+  }
+
+  async #firstCursor(channel: Channel, start: Start, explicit: boolean): Promise<DeliveryCursor> {
+    if (explicit) return explicitCursor(channel, start);
+    const isStored = this.#stored.has(channel.name);
+    const stored = isStored ? await this.#positions.load(channel.name) : undefined;
+    return stored === undefined
+      ? freshCursor(channel, start.position)
+      : DeliveryCursor.load(stored);
+  }
+
+  /** The live subscription that a frame of this connection speaks of, where its number counts. */
+  #flowing(
+    channel: string,
+    epoch: string,
+    seq: number,
+    connection: Connection,
+  ): Subscription | undefined {
+    if (this.#connection !== connection) return undefined;
+    const subscription = this.#subscriptions.get(channel);
+    if (!subscription?.isLive) return undefined;
+    const reach = subscription.reach(epoch);
+    return reach !== undefined && seq <= reach ? subscription : undefined;
+  }
+
+  #hold(connection: Connection): void {
+    if (this.#connection !== connection) throw new PushError("replaced");
+  }
+
+  /** What concerns one channel is done in the order in which it was asked for. */
+  #inTurn<T>(name: string, task: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(name);
+    const result = before === undefined ? task() : before.then(task, task);
+    const done = result.then(() => {}, () => {}).then(() => {
+      if (this.#turns.get(name) === done) this.#turns.delete(name);
+    });
+    this.#turns.set(name, done);
+    return result;
+  }
+}

@@ -1,0 +1,288 @@
+import { PushError } from "@push/client/protocol";
+import type { Commit, Cursor, DeadLetter, StoredMessage } from "../store.ts";
+import { escapeName } from "./keys.ts";
+import { letterId } from "./letter_lua.ts";
+import { LetterIndex } from "./letter_index.ts";
+import { writeLetter } from "./letter_text.ts";
+import { PositionSweep } from "./position_sweep.ts";
+import { positionKeys } from "./position_lua.ts";
+import {
+  COMMIT_SCRIPT,
+  DROP_SCRIPT,
+  GROW_SCRIPT,
+  LOAD_SCRIPT,
+  MARK_SCRIPT,
+} from "./position_scripts.ts";
+import {
+  lostPosition,
+  readPosition,
+  writeEpoch,
+  writeExceptions,
+  writeMessage,
+} from "./position_text.ts";
+import type { Script } from "./script.ts";
+import { lookAt } from "./session_look.ts";
+import type { SessionParts } from "./session_parts.ts";
+import { HEARD_SCRIPT, NAME_SCRIPT, UNNAME_SCRIPT } from "./session_scripts.ts";
+
+/** What a commit of one position may go by. */
+type Mode = "quick" | "named" | "fresh";
+
+/** A commit on its way, with its number among those of this node. */
+interface Numbered extends Commit {
+  readonly count: number;
+}
+
+/** How often a subscription begins anew that is swept away while it begins. */
+const TRIES = 3;
+
+/**
+ * Where sessions stand in channels.
+ *
+ * A position is in the slot of its channel, and its session, in another slot, names the channel. It is
+ * written before it is named, and unnamed before it is removed; between the two steps it is marked.
+ * So a crash leaves a position that nobody names, which ends, and never a name without a position.
+ */
+export class RedisPositions {
+  readonly #parts: SessionParts;
+  readonly #letters: LetterIndex;
+  readonly #sweep: PositionSweep;
+  readonly #tag: string;
+  /** Redriven messages that Redis has beside a position, and need not be sent again. */
+  readonly #there = new WeakSet<StoredMessage>();
+  #commits = 0;
+  #changes = 0;
+
+  /** @param parts what it shares with sessions and dead letters */
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.#letters = new LetterIndex(parts);
+    this.#sweep = new PositionSweep(parts);
+    this.#tag = escapeName(parts.node).replace(/\s/g, "").slice(-8) || "-";
+  }
+
+  /** See `Store.load`. A position that is gone or that nobody can read comes back as a lost one. */
+  async load(
+    key: string,
+    generation: number,
+    channels: readonly string[],
+  ): Promise<(Cursor | undefined)[] | undefined> {
+    const look = await lookAt(this.#parts, key, channels);
+    // Also where it is no more: that a position is gone with it must not look like none.
+    if (look.generation !== generation) return undefined;
+    const loaded = await Promise.all(
+      channels.map((channel, i) =>
+        look.news[i] === undefined ? undefined : this.#load(key, generation, channel)
+      ),
+    );
+    if (loaded.includes("fenced")) return undefined;
+    const heard = channels.flatMap((channel, i) => look.news[i] ? [channel, look.news[i]] : []);
+    if (heard.length > 0) {
+      const args = heard.map((text, i) => i % 2 === 0 ? escapeName(text) : text);
+      await this.#session(HEARD_SCRIPT, key, args);
+    }
+    return loaded as (Cursor | undefined)[];
+  }
+
+  /** See `Store.commit`. */
+  async commit(
+    key: string,
+    generation: number,
+    commits: readonly Commit[],
+    now: number,
+  ): Promise<boolean> {
+    const { leases } = this.#parts;
+    const deadly = commits.filter(({ deadLetters = [] }) => deadLetters.length > 0);
+    await this.#letters.announce(deadly.map(({ channel }) => channel));
+    let waiting: Numbered[] = commits.map((commit) => ({ ...commit, count: ++this.#commits }));
+    if (leases.has(key, generation, now)) {
+      const answers = await this.#storeAll(key, generation, "quick", waiting);
+      if (answers.includes("fenced")) {
+        leases.drop(key, generation);
+        return false;
+      }
+      waiting = waiting.filter((_, i) => answers[i] === "ask");
+      if (waiting.length === 0) return true;
+    }
+    for (let tries = 0; tries < TRIES; tries++) {
+      const rest = await this.#commitAsked(key, generation, waiting);
+      if (rest === undefined) {
+        leases.drop(key, generation);
+        return false;
+      }
+      if (rest.length === 0) return true;
+      waiting = rest;
+    }
+    throw new PushError("unavailable", "What this session begins is swept away all the time.");
+  }
+
+  /** See `Store.forget`. */
+  async forget(key: string, generation: number, channel: string): Promise<boolean> {
+    const name = escapeName(key);
+    const marked = await this.#run(MARK_SCRIPT, channel, [name, generation, "0"]);
+    if (marked[0] === "fenced") return false;
+    const change = [generation, this.#change(), escapeName(channel)];
+    const unnamed = await this.#session(UNNAME_SCRIPT, key, change);
+    if (unnamed[0] !== 1) return false;
+    await this.#run(DROP_SCRIPT, channel, [name, generation]);
+    return true;
+  }
+
+  /** Removes the positions of a session that has ended, as far as this generation may. */
+  async drop(key: string, generation: number, channels: readonly string[]): Promise<void> {
+    const name = escapeName(key);
+    await Promise.all(
+      channels.map((channel) => this.#run(DROP_SCRIPT, channel, [name, generation])),
+    );
+  }
+
+  /** Looks after some positions and dead letters; see {@linkcode PositionSweep.sweep}. */
+  sweep(): Promise<void> {
+    return this.#sweep.sweep();
+  }
+
+  async #load(key: string, generation: number, channel: string): Promise<Cursor | "fenced"> {
+    const name = escapeName(key);
+    const [status, text, ...held] = await this.#run(LOAD_SCRIPT, channel, [name, generation]);
+    if (status === "fenced") return "fenced";
+    // The session names it, so it was there.
+    if (status !== "ok") return lostPosition();
+    const messages = new Map<number, string>();
+    for (let i = 0; i < held.length; i += 2) messages.set(Number(held[i]), String(held[i + 1]));
+    const cursor = readPosition(String(text), messages);
+    if (cursor === undefined) {
+      this.#parts.tally.quarantined++;
+      await this.#run(DROP_SCRIPT, channel, [name, generation]);
+      return lostPosition();
+    }
+    for (const { redriven } of cursor.late) if (redriven !== undefined) this.#there.add(redriven);
+    return cursor;
+  }
+
+  /**
+   * Stores positions after asking their session what it names.
+   *
+   * @returns those that are to be stored again, or `undefined` if the generation is not the newest
+   */
+  async #commitAsked(
+    key: string,
+    generation: number,
+    commits: readonly Numbered[],
+  ): Promise<Numbered[] | undefined> {
+    const look = await lookAt(this.#parts, key, commits.map(({ channel }) => channel));
+    if (look.generation !== generation) return undefined;
+    const known = commits.filter((_, i) => look.news[i] !== undefined);
+    const fresh = commits.filter((_, i) => look.news[i] === undefined);
+    const answers = await Promise.all([
+      this.#storeAll(key, generation, "named", known),
+      this.#storeAll(key, generation, "fresh", fresh),
+    ]);
+    if (answers.flat().includes("fenced")) return undefined;
+    if (fresh.length === 0) return [];
+    const channels = fresh.map(({ channel }) => channel);
+    const args = [generation, this.#change(), ...channels.map(escapeName)];
+    const [named] = await this.#session(NAME_SCRIPT, key, args);
+    if (named !== 1) {
+      await this.drop(key, generation, channels);
+      return undefined;
+    }
+    const marked = await Promise.all(
+      channels.map((channel) =>
+        this.#run(MARK_SCRIPT, channel, [escapeName(key), generation, "1"])
+      ),
+    );
+    return fresh.filter((_, i) => marked[i][0] === "none")
+      .map((commit) => ({ ...commit, count: ++this.#commits }));
+  }
+
+  /** Numbers a change to the names of a session. */
+  #change(): string {
+    return `${this.#tag} ${++this.#changes}`;
+  }
+
+  #storeAll(
+    key: string,
+    generation: number,
+    mode: Mode,
+    commits: readonly Numbered[],
+  ): Promise<string[]> {
+    return Promise.all(commits.map((commit) => this.#store(key, generation, mode, commit)));
+  }
+
+  async #store(
+    key: string,
+    generation: number,
+    mode: Mode,
+    { channel, cursor, deadLetters = [], count }: Numbered,
+    whole = false,
+  ): Promise<string> {
+    const { tally, limits, lease } = this.#parts;
+    const { settled, late } = writeExceptions(cursor);
+    const redriven = cursor.late.map((record) => record.redriven).filter((it) => it !== undefined);
+    const texts = redriven.map((message) =>
+      this.#there.has(message) && !whole ? "" : writeMessage(message)
+    );
+    // The last ones are those that are kept; how many they are bounds what the script does.
+    const last = deadLetters.slice(Math.max(deadLetters.length - limits.maxDeadLetters, 0));
+    const script = mode === "fresh" || last.length > 0 ? GROW_SCRIPT : COMMIT_SCRIPT;
+    const [status, evicted, ...heard] = await this.#run(script, channel, [
+      escapeName(key),
+      generation,
+      mode,
+      this.#tag,
+      count,
+      cursor.floor,
+      cursor.sent,
+      cursor.own,
+      settled,
+      late,
+      writeEpoch(cursor.epoch),
+      lease,
+      limits.maxDeadLetters,
+      redriven.length,
+      ...redriven.flatMap(({ seq }, i) => [seq, texts[i]]),
+      ...last.flatMap((letter) => [idOf(letter), writeLetter(letter)]),
+    ]);
+    if (status === "whole" && !whole) {
+      const commit = { channel, cursor, deadLetters, count };
+      return await this.#store(key, generation, mode, commit, true);
+    }
+    if (status === "ok") {
+      tally.evicted += Number(evicted) + deadLetters.length - last.length;
+      for (const message of redriven) this.#there.add(message);
+      if (heard.length > 0) {
+        const news = heard.flatMap((op) => [escapeName(channel), String(op)]);
+        await this.#session(HEARD_SCRIPT, key, news);
+      }
+    }
+    return String(status);
+  }
+
+  async #run(
+    script: Script,
+    channel: string,
+    args: readonly (string | number)[],
+  ): Promise<unknown[]> {
+    const { link, keys } = this.#parts;
+    return this.#counted(await link.run(script, positionKeys(keys, channel), args));
+  }
+
+  async #session(
+    script: Script,
+    key: string,
+    args: readonly (string | number)[],
+  ): Promise<unknown[]> {
+    const { link, keys } = this.#parts;
+    return this.#counted(await link.run(script, [keys.session(key)], args));
+  }
+
+  #counted(answer: unknown): unknown[] {
+    const [bad, ...rest] = answer as unknown[];
+    this.#parts.tally.quarantined += Number(bad);
+    return rest;
+  }
+}
+
+function idOf({ session, epoch, message }: DeadLetter): string {
+  return letterId(session, epoch, message.seq);
+}
