@@ -5,12 +5,12 @@
  * Every run checks that every message arrived, once and in order; one where that fails has no
  * figure, and the command fails.
  *
- * `deno task bench [--subscribers 1000] [--messages 1000] [--idle 10000]` (Linux: CPU time and memory
- * come from /proc).
+ * `deno task bench` (Linux: CPU time and memory come from /proc).
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { median, printMachine, show } from "./figures.ts";
+import { readFlags } from "./flags.ts";
 import { Measured } from "./process.ts";
 
 interface Peer {
@@ -48,34 +48,44 @@ const PEERS: readonly Peer[] = [
   },
 ];
 
-const { values } = parseArgs({
-  options: {
-    subscribers: { type: "string", default: "1000" },
-    // Fewer than a window, so that subscribers that do not acknowledge get them all.
-    messages: { type: "string", default: "1000" },
-    idle: { type: "string", default: "10000" },
-  },
-});
-const [subscribers, messages, idle] = [values.subscribers, values.messages, values.idle].map(
-  Number,
+// Fewer messages than a window, so that subscribers that do not acknowledge get them all.
+const { subscribers, messages, idle, rounds } = readFlags(
+  `\
+Measures the gateway with the memory store beside a bare broadcast loop.
+
+Usage: deno task bench [flags]
+
+  --subscribers N   Subscribers of the one channel. Default 1000.
+  --messages N      Messages, 1024 at most. Default 1000.
+  --idle N          Connections of which none does anything. Default 10000.
+  --rounds N        Rounds of messages. Default 1; the medians of 3 tell more.
+  -h, --help        Print this text.
+`,
+  { subscribers: 1000, messages: 1000, idle: 10_000, rounds: 1 },
 );
 
+printMachine();
 console.log(
   `Fan-out: ${messages} messages of 1 publisher (32 in flight) to ${subscribers} subscribers.`,
 );
-let base = NaN;
-for (const peer of PEERS) {
-  const cost = await fanOut(peer);
-  if (Number.isNaN(base)) base = cost.microseconds;
+const costs = PEERS.map(() => [] as { microseconds: number; rate: number }[]);
+for (let round = 0; round < rounds; round++) {
+  for (const [i, peer] of PEERS.entries()) costs[i].push(await fanOut(peer));
+}
+for (const [i, { name }] of PEERS.entries()) {
+  const ratios = costs[i].map(({ microseconds }, round) => (
+    microseconds / costs[0][round].microseconds
+  ));
   console.log(
-    `  ${peer.name.padEnd(36)} ${cost.microseconds.toFixed(2).padStart(6)} µs CPU a message` +
-      `  ${(cost.microseconds / base).toFixed(2).padStart(5)} ×` +
-      `  ${Math.round(cost.rate).toLocaleString("en").padStart(9)} messages/s`,
+    `  ${name.padEnd(36)}` +
+      ` ${median(costs[i].map(({ microseconds }) => microseconds)).toFixed(2).padStart(6)}` +
+      ` µs CPU a message  ${median(ratios).toFixed(2).padStart(5)} ×` +
+      `  ${show(median(costs[i].map(({ rate }) => rate))).padStart(9)} messages/s`,
   );
 }
 
 console.log(`Idle: ${idle} connections with one subscription each.`);
-base = NaN;
+let base = NaN;
 for (const peer of PEERS.filter(({ acknowledge, wire }) => acknowledge || wire !== "extended")) {
   if (peer.server.includes("no-delivery")) continue;
   const bytes = await idleMemory(peer);

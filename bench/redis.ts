@@ -14,8 +14,9 @@ import { type GatewayOptions, resolveOptions } from "../server/options/options.t
 import { Publisher } from "../server/channel/publisher.ts";
 import { retentionOf, storeLimitsOf } from "../server/stores/open.ts";
 import { RedisStore } from "../server/stores/redis/store.ts";
-import { median, show } from "./figures.ts";
+import { median, printMachine, show } from "./figures.ts";
 import { readFlags } from "./flags.ts";
+import { redisVersion } from "./redis_stats.ts";
 
 const PUBLISHERS = 64;
 const IN_FLIGHT = 32;
@@ -40,6 +41,7 @@ Usage: deno task bench:redis [flags]
 );
 
 await using redis = await startRedis();
+printMachine(await redisVersion(redis));
 await publishes("the options' history", {});
 await publishes("all of it kept", { historySize: 1_000_000, historyBytes: 2 ** 30 }, true);
 await publishes("each publish with an id", {}, false, true);

@@ -18,7 +18,7 @@ export interface ChannelsContext extends InboxContext {
   readonly timeout: number;
   /** A channel has an inbox. */
   opened(inbox: Inbox): void;
-  /** A frame came before its channel flowed, which it does now. */
+  /** A frame is there for a channel that flows from now on. */
   early(frame: Incoming): void;
   /** A channel that worked is refused by the gateway. */
   lost(channel: string, error: PushError): void;
@@ -245,7 +245,7 @@ export class Channels {
     const error = readError(reply);
     if (error) return this.#refused(channel, error);
     if (!foothold) return;
-    const { epoch, seq } = foothold;
+    const { epoch, seq, earlier } = foothold;
     const { inbox, early, waiting } = channel;
     const isNew = inbox.position === undefined;
     channel.state = "flowing";
@@ -253,6 +253,10 @@ export class Channels {
     channel.proved = true;
     channel.tries = 0;
     if (channel.members.size === 0 && !channel.stored) return void this.#drop(channel);
+    // It says the same as the frame of that name.
+    if (earlier) {
+      this.#context.early({ type: "channel.epoch", channel: channel.name, epoch, earlier });
+    }
     inbox.start(epoch, seq);
     inbox.refuseAgain();
     for (const each of [...waiting]) each.resolve();

@@ -1,10 +1,11 @@
 import type { Clock } from "./clock.ts";
 import { Consumer, type ConsumerOptions, Entry, type Gate } from "./consumer.ts";
 import type { PlacedMessage } from "./incoming.ts";
+import { type Loss, Losses } from "./losses.ts";
 import { Memory } from "./memory.ts";
 import type { Outcome } from "./message.ts";
 import { Past } from "./past.ts";
-import type { Ack, Json, NackFrame, Position, Ranges } from "./protocol/frames.ts";
+import type { Ack, Era, GapFrame, Json, NackFrame, Position, Ranges } from "./protocol/frames.ts";
 import { RangeSet } from "./protocol/ranges.ts";
 import type { Terms } from "./terms.ts";
 
@@ -26,18 +27,8 @@ export interface Snapshot {
   readonly settled: Ranges;
 }
 
-/** Which messages of a channel are gone. */
-export interface Loss {
-  /** Whether it is a single one that was to come again, and not all up to a number. */
-  readonly isOne: boolean;
-  /** Whether the notice repeats one that was told. */
-  readonly isTold: boolean;
-}
-
 /** Most numbers in a list of ranges, two for each (`isRanges`). */
 const MAX_RANGES = 2 * 4096;
-/** Losses of single messages that are remembered as told. */
-const MAX_LOSSES = 4096;
 
 /**
  * What the client has of one channel. Every number that arrived is in one of three states: received
@@ -49,15 +40,12 @@ export class Inbox {
   readonly #context: InboxContext;
   readonly #consumers: Set<Consumer> = new Set();
   readonly #memory: Memory = new Memory();
+  readonly #losses: Losses = new Losses();
   #epoch: string | undefined;
   #seq = 0;
-  /** Number of the last gap that was told, in this epoch. */
-  #toldGap: number | undefined;
-  /** Numbers of single messages whose loss was told, in this epoch. */
-  #toldLosses: Set<number> = new Set();
-  #open: RangeSet = new RangeSet();
-  #received: Map<number, Entry> = new Map();
-  #refused: Map<number, Entry> = new Map();
+  readonly #open: RangeSet = new RangeSet();
+  readonly #received: Map<number, Entry> = new Map();
+  readonly #refused: Map<number, Entry> = new Map();
   /** Received for no one yet. */
   #held: Entry[] = [];
   #unacknowledged: RangeSet = new RangeSet();
@@ -114,15 +102,8 @@ export class Inbox {
 
   /** Forgets the position and everything unsettled: the session is over. */
   reset(): void {
-    this.#epoch = undefined;
-    this.#seq = 0;
-    this.#memory.changeEpoch();
-    this.#open = new RangeSet();
-    this.#received = new Map();
-    this.#refused = new Map();
-    this.#unacknowledged = new RangeSet();
+    this.#change(undefined, 0);
     this.#past = new Past();
-    this.#toldLosses.clear();
     this.#held = [];
     for (const consumer of this.#consumers) consumer.clear();
   }
@@ -153,22 +134,35 @@ export class Inbox {
   }
 
   /**
+   * The log goes on in another epoch: what is known of numbers up to the base stays known.
+   *
+   * @param earlier epochs that go on in it
+   * @returns the base, if there is a gap: messages with higher numbers had arrived
+   */
+  follow(epoch: string, earlier: readonly Era[]): number | undefined {
+    const era = earlier.find((each) => each.epoch === this.#epoch);
+    if (!era || epoch === this.#epoch || this.#past.has(epoch)) return undefined;
+    const { base } = era;
+    const isLoss = this.#seq > base;
+    this.#change(epoch, Math.min(this.#seq, base), base);
+    if (!isLoss) return undefined;
+    this.#losses.expect();
+    return base;
+  }
+
+  /**
    * Messages are gone. What has arrived is still handled.
    *
    * @returns which are gone; `undefined` if the gap does not belong here
    */
-  gap(epoch: string, seq: number): Loss | undefined {
+  gap(notice: GapFrame): Loss | undefined {
+    const { epoch, seq } = notice;
     const isNew = epoch !== this.#epoch || seq > this.#seq;
     if (!this.#enter(epoch, seq)) return undefined;
-    // A poll states the position again before the notice that was on its way has come.
-    const isOne = !isNew && seq !== this.#toldGap;
-    const isTold = !isNew && (!isOne || this.#toldLosses.has(seq));
-    if (isNew) this.#toldGap = seq;
-    if (isOne) this.#toldLosses.add(seq);
-    if (this.#toldLosses.size > MAX_LOSSES) this.#toldLosses.clear();
+    const loss = this.#losses.tell(notice, isNew);
     this.#seq = Math.max(this.#seq, seq);
-    if (this.#refused.delete(seq)) this.#open.delete(seq);
-    return { isOne, isTold };
+    if (loss.isOne && this.#refused.delete(seq)) this.#open.delete(seq);
+    return loss;
   }
 
   /** Adds a consumer; what nobody has taken yet is its first. */
@@ -238,19 +232,26 @@ export class Inbox {
   #enter(epoch: string, seq: number): boolean {
     if (epoch === this.#epoch) return true;
     if (this.#past.has(epoch)) return false;
-    if (this.#epoch !== undefined) {
-      this.#past.add(this.#epoch, [...this.#received.values(), ...this.#refused.values()]);
+    this.#change(epoch, seq);
+    return true;
+  }
+
+  /** Numbers belong to another epoch; those above `base` mean other messages there. */
+  #change(epoch: string | undefined, seq: number, base = -1): void {
+    const gone: Entry[] = [];
+    for (const entries of [this.#received, this.#refused]) {
+      for (const [n, entry] of entries) {
+        if (n > base && entries.delete(n)) gone.push(entry);
+        else entry.epoch = epoch!;
+      }
     }
-    this.#received.clear();
-    this.#refused.clear();
-    this.#memory.changeEpoch();
-    this.#open = new RangeSet();
-    this.#unacknowledged = new RangeSet();
+    if (this.#epoch !== undefined) this.#past.add(this.#epoch, gone);
+    this.#memory.changeEpoch(base);
+    this.#losses.changeEpoch(base);
+    this.#open.dropAbove(base);
+    this.#unacknowledged.dropAbove(base);
     this.#epoch = epoch;
     this.#seq = seq;
-    this.#toldGap = undefined;
-    this.#toldLosses.clear();
-    return true;
   }
 
   #deliver(entry: Entry, message: PlacedMessage): void {

@@ -11,11 +11,14 @@ import { PushError } from "./protocol/error.ts";
 import { isEpoch, isSeq } from "./protocol/event_id.ts";
 import type {
   ConnectedFrame,
+  EpochFrame,
+  Era,
   GapFrame,
   MessageFrame,
   PublishedFrame,
   SubscribedFrame,
 } from "./protocol/frames.ts";
+import { MAX_EARLIER } from "./protocol/limits.ts";
 
 /** Something with the looks of a frame. */
 export type Incoming = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -50,6 +53,15 @@ export function readMessage(frame: Incoming): PlacedMessage | undefined {
 export function readSubscribed(frame: Incoming): Foothold | undefined {
   return frame.type === "channel.subscribed" && isPlaced(frame)
     ? frame as unknown as Foothold
+    : undefined;
+}
+
+/** Reads a `channel.epoch`. */
+export function readEpoch(frame: Incoming): EpochFrame | undefined {
+  const { channel, epoch, earlier } = frame;
+  return typeof channel === "string" && isEpoch(epoch) && Array.isArray(earlier) &&
+      earlier.length <= MAX_EARLIER && earlier.every(isEra)
+    ? frame as unknown as EpochFrame
     : undefined;
 }
 
@@ -89,6 +101,10 @@ export function readConnected(frame: Incoming): ConnectedFrame | undefined {
 /** The strings of a list; nothing for anything else. */
 export function stringsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+function isEra(value: unknown): value is Era {
+  return isRecord(value) && isEpoch(value.epoch) && isSeq(value.base);
 }
 
 function isPlaced({ channel, epoch, seq }: Incoming): boolean {

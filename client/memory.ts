@@ -12,8 +12,9 @@ const MAX_RANGES = 4096;
  */
 export class Memory {
   #settled: RangeSet = new RangeSet();
-  #ids: Set<string> = new Set();
-  #formerIds: Set<string> = new Set();
+  /** Numbers of this epoch by the ids. */
+  readonly #ids: Map<string, number> = new Map();
+  readonly #formerIds: Map<string, number> = new Map();
 
   /** Whether number `seq` of this epoch is settled. */
   has(seq: number): boolean {
@@ -28,7 +29,7 @@ export class Memory {
   /** Remembers a message of this epoch. */
   add(seq: number, id: string | undefined): void {
     this.#settled.add(seq);
-    if (id !== undefined) remember(this.#ids, id);
+    if (id !== undefined) remember(this.#ids, id, seq);
     if (this.#settled.rangeCount > MAX_RANGES) {
       this.#settled.dropUpTo(this.#settled.toRanges()[MAX_RANGES]);
     }
@@ -36,14 +37,13 @@ export class Memory {
 
   /** Remembers a message of an earlier epoch. */
   addFormer(id: string): void {
-    remember(this.#formerIds, id);
+    remember(this.#formerIds, id, 0);
   }
 
-  /** A new epoch begins: numbers mean nothing any more. */
-  changeEpoch(): void {
-    for (const id of this.#ids) remember(this.#formerIds, id);
-    this.#ids = new Set();
-    this.#settled = new RangeSet();
+  /** A new epoch begins. @param base numbers above it mean nothing any more */
+  changeEpoch(base: number): void {
+    for (const [id, seq] of this.#ids) if (seq > base && this.#ids.delete(id)) this.addFormer(id);
+    this.#settled.dropAbove(base);
   }
 
   /** What is settled above `floor`. */
@@ -59,11 +59,11 @@ export class Memory {
   }
 }
 
-function remember(ids: Set<string>, id: string): void {
+function remember(ids: Map<string, number>, id: string, seq: number): void {
   ids.delete(id);
-  ids.add(id);
+  ids.set(id, seq);
   if (ids.size <= MAX_IDS) return;
-  for (const oldest of ids) {
+  for (const oldest of ids.keys()) {
     ids.delete(oldest);
     break;
   }

@@ -1,7 +1,14 @@
 import type { Channels } from "./channels.ts";
 import type { Emitter } from "./events.ts";
 import type { Identity } from "./identity.ts";
-import { type Incoming, readError, readGap, readIncoming, readMessage } from "./incoming.ts";
+import {
+  type Incoming,
+  readEpoch,
+  readError,
+  readGap,
+  readIncoming,
+  readMessage,
+} from "./incoming.ts";
 import { emitPresence } from "./presence.ts";
 import { PushError } from "./protocol/error.ts";
 import type { Outbox } from "./outbox.ts";
@@ -54,6 +61,8 @@ export class Router {
     switch (frame.type) {
       case "channel_message":
         return this.#message(frame);
+      case "channel.epoch":
+        return this.#epoch(frame);
       case "channel.gap":
         return this.#gap(frame);
       case "presence_diff":
@@ -90,6 +99,18 @@ export class Router {
     return true;
   }
 
+  #epoch(frame: Incoming): boolean {
+    const { channels, emitter } = this.#parts;
+    const change = readEpoch(frame);
+    if (!change) return false;
+    const { channel, epoch, earlier } = change;
+    const inbox = channels.at(channel);
+    if (!inbox) channels.keep(channel, frame);
+    const seq = inbox?.follow(epoch, earlier);
+    if (seq !== undefined) emitter.emit("gap", { channel, epoch, seq, reason: "epoch" });
+    return true;
+  }
+
   #gap(frame: Incoming): boolean {
     const { channels, emitter, wire } = this.#parts;
     const gap = readGap(frame);
@@ -100,7 +121,7 @@ export class Router {
       channels.keep(channel, frame);
       return true;
     }
-    const loss = inbox.gap(epoch, seq);
+    const loss = inbox.gap(gap);
     if (!loss) return false;
     if (!loss.isTold) emitter.emit("gap", { channel, epoch, seq, reason });
     // A notice of one message leaves those before it as they are.

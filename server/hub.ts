@@ -1,8 +1,10 @@
 import { type Json, PushError } from "@push/client/protocol";
-import { Channel, type Published } from "./channel/channel.ts";
+import type { Channel, Published } from "./channel/channel.ts";
+import { Channels } from "./channel/channels.ts";
 import { Claims, type Granted } from "./nodes/claims.ts";
 import { type Cancel, type Clock, type RandomBytes, randomId } from "./clock.ts";
 import type { HubContext, HubEvents } from "./context.ts";
+import { harmless } from "./harmless.ts";
 import type { Wire } from "./channel/entry.ts";
 import { Heads } from "./channel/heads.ts";
 import { Leases } from "./nodes/leases.ts";
@@ -25,6 +27,7 @@ import type {
 import type { Connection } from "./transports/connection.ts";
 import { Turn } from "./turn.ts";
 import { TimingWheel } from "./wheel.ts";
+import { WriteBehind } from "./session/write_behind.ts";
 
 /** Who attaches, and on what terms. */
 export interface AttachRequest {
@@ -44,6 +47,8 @@ export interface AttachRequest {
   readonly wire: Wire;
   /** Holder of an earlier claim that this connection goes on for (see {@linkcode Session.holder}). */
   readonly from?: string;
+  /** Random id by which this connection holds the session; one of its own if left out. */
+  readonly holder?: string;
 }
 
 /** A session attached to a connection. */
@@ -62,9 +67,7 @@ export interface HubParts {
   readonly events?: HubEvents;
 }
 
-const FLUSH_DELAY = 500;
 const SWEEP_INTERVAL = 2_000;
-const IDLE_CHANNEL = 5_000;
 /** Milliseconds between two comparisons of the heads of followed channels with the store. */
 const COMPARE_INTERVAL = 3_000;
 /** Milliseconds between two renewals of attached sessions, where a lease lasts long enough. */
@@ -81,14 +84,15 @@ export class Hub implements SessionHost {
   readonly context: HubContext;
   /** Who is present. */
   readonly presence: Presence;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels: Channels;
+  /** Sessions that have a connection. */
   readonly #sessions = new Map<string, Session>();
-  /** Sessions without a connection, of which the store does not know everything yet. */
-  readonly #unsaved = new Map<string, Session>();
+  readonly #writes: WriteBehind;
   /** Attaching and detaching of one session take turns. */
   readonly #turns = new Map<string, Promise<unknown>>();
-  readonly #changed = new Set<Session>();
   readonly #claims: Claims;
+  /** What each session was claimed with. */
+  readonly #terms = new WeakMap<Session, Claim>();
   /** Keys of sessions that are being claimed. */
   readonly #claiming = new Set<string>();
   readonly #leases: Leases;
@@ -97,7 +101,6 @@ export class Hub implements SessionHost {
   readonly #heads: Heads;
   #stopListening: Stop | undefined;
   readonly #timers = new Set<Cancel>();
-  #flushing = false;
   #stopped = false;
 
   /** @param parts what it is made of; the store must be open */
@@ -126,19 +129,25 @@ export class Hub implements SessionHost {
       redriven: (key, channel) => void this.#redrives.take(key, channel),
       failed,
     });
+    this.#channels = new Channels(this.context);
+    this.#writes = new WriteBehind({
+      context: this.context,
+      attached: (key) => this.#sessions.get(key),
+    });
     this.#claims = new Claims(this.context, this.#nodes);
     this.#leases = new Leases({
       context: this.context,
       attached: () => this.#sessions.values(),
-      fenced: (session) => this.fenced(session),
+      fenced: (session) => this.#fenced(session),
+      lost: (session) => void this.#inTurn(session.key, () => this.#restore(session)),
       redriven: (session, channel) => void this.#redrives.take(session.key, channel),
     });
     this.#redrives = new Redrives({
       context: this.context,
       nodes: this.#nodes,
-      session: (key) => this.#known(key),
+      session: (key) => this.#writes.known(key),
     });
-    this.#heads = new Heads(this.context, () => this.#channels.values());
+    this.#heads = new Heads(this.context, () => this.#channels.all());
     this.presence = new Presence(this.context);
     this.#every(SWEEP_INTERVAL, () => this.#sweep());
   }
@@ -173,12 +182,7 @@ export class Hub implements SessionHost {
 
   /** The channel of this name on this node. */
   channel(name: string): Channel {
-    let channel = this.#channels.get(name);
-    if (channel === undefined) {
-      channel = new Channel(name, this.context);
-      this.#channels.set(name, channel);
-    }
-    return channel;
+    return this.#channels.get(name);
   }
 
   /**
@@ -192,9 +196,10 @@ export class Hub implements SessionHost {
     const { random } = this.context;
     const named = request.name !== undefined;
     const clientId = request.name ?? request.minted?.clientId ?? randomId(random);
-    const key = `${named ? "n" : "m"}:${clientId}:${request.subject}`;
+    // A client id may have colons, and no percent sign: else it could reach into the subject.
+    const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${request.subject}`;
     const owner = { key, subject: request.subject, clientId, named };
-    return this.#inTurn(key, () => this.#attach(owner, request, connection));
+    return harmless(this.#inTurn(key, () => this.#attach(owner, request, connection)));
   }
 
   /**
@@ -209,6 +214,15 @@ export class Hub implements SessionHost {
     how: "lost" | "left" | "forget",
   ): Promise<void> {
     return this.#inTurn(session.key, () => this.#detach(session, connection, how));
+  }
+
+  /**
+   * Whether a session is still this node's, as the store says; its connection is closed if not.
+   *
+   * @throws {PushError} as the store
+   */
+  holds(session: Session): Promise<boolean> {
+    return this.#leases.holds(session);
   }
 
   /** A connection takes messages again. */
@@ -250,8 +264,7 @@ export class Hub implements SessionHost {
 
   /** Connections of all nodes that a channel's messages flow to. */
   subscribers(name: string): number {
-    const elsewhere = this.context.roster?.liveElsewhere(name) ?? 0;
-    return (this.#channels.get(name)?.liveCount ?? 0) + elsewhere;
+    return this.#channels.subscribers(name);
   }
 
   /** Dead letters, oldest first. */
@@ -271,23 +284,12 @@ export class Hub implements SessionHost {
 
   /** See {@linkcode SessionHost.changed}. */
   changed(session: Session): void {
-    if (this.#known(session.key) !== session) return;
-    this.#changed.add(session);
-    if (this.#flushing || this.#stopped) return;
-    this.#flushing = true;
-    this.#after(FLUSH_DELAY, async () => {
-      await this.#flush();
-      this.#flushing = false;
-      // What could not be stored is tried again.
-      for (const waiting of this.#changed) this.changed(waiting);
-    });
+    this.#writes.changed(session);
   }
 
   /** See {@linkcode SessionHost.fenced}. */
   fenced(session: Session): void {
-    // The newer claim may be this node's own, whose answer is under way.
-    if (this.#claiming.has(session.key)) return;
-    this.#drop(session, "replaced");
+    this.#leases.doubt(session);
   }
 
   /** See {@linkcode SessionHost.unsure}. */
@@ -307,6 +309,7 @@ export class Hub implements SessionHost {
    */
   async drain(): Promise<void> {
     this.#stopped = true;
+    this.#writes.drain();
     const sessions = [...this.#sessions.values()];
     for (let wave = 0; wave < sessions.length; wave += DRAIN_WAVE) {
       if (wave > 0) await new Promise<void>((resolve) => this.#after(DRAIN_PAUSE, resolve));
@@ -314,7 +317,9 @@ export class Hub implements SessionHost {
         sessions.slice(wave, wave + DRAIN_WAVE).map((session) => this.#sendAway(session)),
       );
     }
-    await this.#flush();
+    // Who was attaching is sent away, and who left has left, before the store is closed.
+    await Promise.all(this.#turns.values());
+    await this.#writes.flush();
     await this.context.roster?.leave();
   }
 
@@ -327,7 +332,8 @@ export class Hub implements SessionHost {
     this.context.roster?.stop();
     this.presence.stop();
     this.context.wheel.stop();
-    for (const channel of this.#channels.values()) channel.stop();
+    this.#channels.stop();
+    this.#writes.stop();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
   }
@@ -348,7 +354,7 @@ export class Hub implements SessionHost {
     const { clock, random, settings } = this.context;
     const claim = {
       key: owner.key,
-      holder: randomId(random),
+      holder: request.holder ?? randomId(random),
       instance: request.instance ?? randomId(random),
       attempt: request.attempt ?? 0,
       ttl: settings.delivery.enabled ? request.ttl : 0,
@@ -361,7 +367,10 @@ export class Hub implements SessionHost {
       const claimed = await this.#claims.claim(claim);
       const attached = this.#hold(owner, claim, claimed, request.wire, connection);
       attached.session.askedAt = askedAt;
-      return attached;
+      if (!this.#stopped) return attached;
+      // The drain did not see it.
+      await this.#detach(attached.session, connection, "lost");
+      throw new PushError("going_away");
     } finally {
       this.#claiming.delete(owner.key);
     }
@@ -370,7 +379,7 @@ export class Hub implements SessionHost {
   /** Gives a connection the session that was claimed for it. */
   #hold(
     owner: SessionOwner,
-    { holder, ttl }: Claim,
+    claim: Claim,
     claimed: Granted,
     wire: Wire,
     connection: Connection,
@@ -380,11 +389,12 @@ export class Hub implements SessionHost {
     const session = this.#sessionOf(owner, claimed);
     const older = session.connection;
     session.generation = claimed.generation;
-    session.holder = holder;
-    session.ttl = ttl;
+    session.holder = claim.holder;
+    session.ttl = claim.ttl;
+    this.#terms.set(session, { ...claim, from: undefined });
     session.attach(connection, wire, claimed.channels);
     this.#sessions.set(owner.key, session);
-    if (session.isUnsaved) this.changed(session);
+    if (session.isUnsaved) this.#writes.changed(session);
     if (older !== undefined) {
       events.detached?.(owner.clientId, older.transport);
       older.close("replaced");
@@ -406,21 +416,53 @@ export class Hub implements SessionHost {
     this.context.events.detached?.(session.owner.clientId, connection.transport);
     const ends = how === "forget" || session.ttl === 0 || (how === "left" && !session.owner.named);
     if (ends) return await this.#leases.end(session, "end");
-    await this.#store(session);
+    await this.#writes.store(session);
     await this.#leases.end(session, "release");
   }
 
   /** The session of a claim: the one in memory only if nobody had it since. */
   #sessionOf(owner: SessionOwner, { previous }: Granted): Session {
-    const known = this.#known(owner.key);
-    this.#unsaved.delete(owner.key);
+    const known = this.#writes.known(owner.key);
+    this.#writes.claimed(owner.key);
     if (known?.generation === previous) return known;
     if (known !== undefined) this.#drop(known, "replaced");
     return new Session(this, owner);
   }
 
-  #known(key: string): Session | undefined {
-    return this.#sessions.get(key) ?? this.#unsaved.get(key);
+  /** Another node or connection holds a session now. */
+  #fenced(session: Session): void {
+    // The newer claim may be this node's own, whose answer is under way.
+    if (this.#claiming.has(session.key)) return;
+    this.#drop(session, "replaced");
+  }
+
+  /**
+   * The store has lost a session: it begins anew, under the same connection. Never rejects. Where that
+   * fails for now the next renewal finds it lost again; where the outcome is not known the client has
+   * to come back, as what it holds may be another's.
+   */
+  async #restore(session: Session): Promise<void> {
+    const { key } = session;
+    const claim = this.#terms.get(session);
+    if (this.#sessions.get(key) !== session || claim === undefined) {
+      if (this.#writes.known(key) === session) this.#drop(session, "unavailable");
+      return;
+    }
+    this.#claiming.add(key);
+    try {
+      const claimed = await this.#claims.ask(claim);
+      if (!claimed.ok) {
+        const isTaken = claimed.reason === "held" || claimed.reason === "replaced";
+        return this.#drop(session, isTaken ? "replaced" : "unavailable");
+      }
+      session.generation = claimed.generation;
+      await session.restore();
+    } catch (error) {
+      this.context.metrics.clusterErrors++;
+      if (!(error instanceof PushError) || error.code !== "unavailable") this.unsure(session);
+    } finally {
+      this.#claiming.delete(key);
+    }
   }
 
   /** Lets go of a session that is not this node's any more. */
@@ -428,25 +470,13 @@ export class Hub implements SessionHost {
     const { connection, key } = session;
     const held = this.#sessions.get(key) === session;
     if (held) this.#sessions.delete(key);
-    if (this.#unsaved.get(key) === session) this.#unsaved.delete(key);
     session.suspend();
-    this.#changed.delete(session);
+    this.#writes.forget(session);
     this.#redrives.forget(session);
     if (connection === undefined) return;
     if (held) this.presence.detach(session, false);
     this.context.events.detached?.(session.owner.clientId, connection.transport);
     connection.close(code);
-  }
-
-  /** Stores the positions of a session without a connection; keeps it until that has worked. */
-  async #store(session: Session): Promise<void> {
-    await session.flush();
-    const { key } = session;
-    if (this.#sessions.has(key)) return;
-    if (session.isUnsaved) {
-      this.#unsaved.set(key, session);
-      this.changed(session);
-    } else if (this.#unsaved.get(key) === session) this.#unsaved.delete(key);
   }
 
   /** Another node asks who has a session. */
@@ -456,22 +486,22 @@ export class Hub implements SessionHost {
       const isNewer = this.context.clock.now() - session.askedAt < age;
       return isNewer ? "newer" : session.generation;
     }
-    const unsaved = this.#unsaved.get(key);
-    if (unsaved !== undefined) await this.#store(unsaved);
+    const unsaved = this.#writes.unsaved(key);
+    if (unsaved !== undefined) await this.#writes.store(unsaved);
   }
 
   async #yield(key: string, generation: number): Promise<void> {
     const session = this.#sessions.get(key);
     if (session?.generation !== generation) return;
     this.#drop(session, "replaced");
-    await this.#store(session);
+    await this.#writes.store(session);
     // One that ends with its connection is about to get another.
     if (session.ttl > 0) await this.#leases.end(session, "release");
   }
 
   #taken(key: string, generation: number): void {
-    const session = this.#known(key);
-    if (session !== undefined && session.generation < generation) this.fenced(session);
+    const session = this.#writes.known(key);
+    if (session !== undefined && session.generation < generation) this.#fenced(session);
   }
 
   /** Another node has begun a session for a client that this one may have one for. */
@@ -481,7 +511,7 @@ export class Hub implements SessionHost {
     const terms = { holder: randomId(random), ttl: 0, existing: true, force: true };
     const claimed = await store.claim({ ...claim, ...terms }, clock.now());
     if (!claimed.ok) return;
-    const session = this.#known(key);
+    const session = this.#writes.known(key);
     if (session !== undefined) this.#drop(session, "replaced");
     await store.end(key, claimed.generation, clock.now());
   }
@@ -497,28 +527,13 @@ export class Hub implements SessionHost {
     return result;
   }
 
-  async #flush(): Promise<void> {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    await Promise.all(changed.map((session) => session.flush()));
-    for (const [key, session] of this.#unsaved) {
-      if (!session.isUnsaved) this.#unsaved.delete(key);
-    }
-  }
-
   async #sweep(): Promise<void> {
     const { store, clock, metrics } = this.context;
-    const now = clock.now();
-    for (const [name, channel] of this.#channels) {
-      channel.sweep(now, IDLE_CHANNEL);
-      if (!channel.isIdle(now, IDLE_CHANNEL)) continue;
-      channel.stop();
-      this.#channels.delete(name);
-    }
+    this.#channels.sweep();
     await this.#leases.sweep();
     await this.#redrives.sweep();
     try {
-      await store.sweep(now);
+      await store.sweep(clock.now());
     } catch {
       metrics.commitErrors++;
     }

@@ -107,7 +107,10 @@ export function deadLetterInfo(letter: DeadLetter): DeadLetterInfo {
   };
 }
 
-/** The client id in a session's key, which is `n` or `m`, the client id and the subject. */
+/**
+ * The client id in a session's key, which is `n` or `m`, the client id with `%` for each colon, and the
+ * subject.
+ */
 function clientIdOf(session: string): string {
-  return session.slice(session.indexOf(":") + 1, session.lastIndexOf(":"));
+  return session.split(":", 2)[1]?.replaceAll("%", ":") ?? "";
 }

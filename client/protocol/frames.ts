@@ -177,7 +177,7 @@ export interface AckFrame {
 export interface Ack {
   /** Channel name. */
   channel: string;
-  /** Epoch that the numbers belong to; of another epoch than the log's they are ignored. */
+  /** Epoch that the numbers belong to: the log's, or an earlier one up to its base. */
   epoch: string;
   /** Everything sent in order up to this number; what was sent again is settled by name only. */
   upto?: number;
@@ -256,6 +256,8 @@ export interface SubscribedFrame {
   seq?: number;
   /** Extended wire: present and true if a stored position goes on. */
   stored?: true;
+  /** Extended wire: as in {@linkcode EpochFrame}; absent if there are none. */
+  earlier?: Era[];
   /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
@@ -276,7 +278,7 @@ export interface PublishedFrame {
   type: "channel.published";
   /** Channel name. */
   channel: string;
-  /** Other subscribers connected to this gateway now. */
+  /** Other subscribers connected now, to whichever node. */
   delivered: number;
   /** Extended wire: event id of the message. */
   event_id?: string;
@@ -450,6 +452,27 @@ export interface ConnectedFrame {
   /** Answers to the first subscriptions, in their order; an error for each that was refused. */
   subscriptions: (SubscribedFrame | ErrorFrame)[];
 }
+/**
+ * The channel's log goes on in another epoch, and so does what is sent. Comes before all that names
+ * the epoch. Extended wire.
+ */
+export interface EpochFrame {
+  /** Discriminator. */
+  type: "channel.epoch";
+  /** Channel name. */
+  channel: string;
+  /** Epoch of the channel's log now. */
+  epoch: string;
+  /** Epochs whose numbers go on in it, newest first, 16 at most. */
+  earlier: Era[];
+}
+/** An earlier epoch of a channel's log, and how far it is kept. */
+export interface Era {
+  /** The epoch. */
+  epoch: string;
+  /** Numbers up to this one mean the same messages now; what was above it is lost. */
+  base: number;
+}
 /** Messages are gone: delivery goes on after `seq` of `epoch`. Extended wire. */
 export interface GapFrame {
   /** Discriminator. */
@@ -503,6 +526,7 @@ export type GatewayFrame =
   | PresenceEventFrame
   | ErrorFrame
   | ConnectedFrame
+  | EpochFrame
   | GapFrame
   | PresenceDiffFrame;
 

@@ -20,5 +20,7 @@ export const MAX_FRAME_BYTES = 1_048_576;
 export const MAX_NESTING = 64;
 /** Largest presence metadata, in bytes of JSON. Default of the gateway. */
 export const MAX_METADATA_BYTES = 1_024;
+/** Most earlier epochs that a frame names. */
+export const MAX_EARLIER = 16;
 /** Seconds in which a repeated publish id is stored once (contract, "Order and storing"). */
 export const IDEMPOTENCY_WINDOW = 300;

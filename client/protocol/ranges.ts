@@ -109,6 +109,14 @@ export class RangeSet {
     }
   }
 
+  /** Removes everything above `n`. */
+  dropAbove(n: number): void {
+    this.#size = this.countUpTo(n);
+    this.#pairs = this.#pairs.filter((end) => end <= n);
+    // An odd number of ends: the last range goes beyond.
+    if (this.#pairs.length % 2 === 1) this.#pairs.push(n);
+  }
+
   /** How many numbers of the set are at or below `n`. */
   countUpTo(n: number): number {
     const pairs = this.#pairs;

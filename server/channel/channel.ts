@@ -8,7 +8,7 @@ import { type Gap, LogReader } from "./log_reader.ts";
 import { LogView } from "./log_view.ts";
 import { type Published, Publisher } from "./publisher.ts";
 import type { LogNotice } from "../stores/cluster.ts";
-import type { AppendResult, Draft, LogState, Page, StoredMessage } from "../stores/store.ts";
+import type { AppendResult, Draft, Era, LogState, Page, StoredMessage } from "../stores/store.ts";
 import type { Pumped } from "../turn.ts";
 
 export type { Gap } from "./log_reader.ts";
@@ -180,6 +180,16 @@ export class Channel implements Pumped {
     return this.#log.baseOf(epoch);
   }
 
+  /** Whether who stands in another epoch, even below its base, may have missed messages of it. */
+  mayMiss(epoch: string): boolean {
+    return this.#log.mayMiss(epoch);
+  }
+
+  /** Epochs that go on in the present one, newest first, each with the base that counts for it. */
+  get earlier(): Era[] {
+    return this.#log.earlier;
+  }
+
   /**
    * Messages after a place, as one batch shared by all that stand there; a gap if the next ones are
    * gone; `undefined` if there is none, or the log must be read first (the channel then pumps its
@@ -299,7 +309,9 @@ export class Channel implements Pumped {
     else if (isRow && messages[0].seq <= this.#log.head + 1) {
       this.#adopt(state, messages[0].seq - 1, state.head, messages);
     } else if (this.#follower === undefined) this.#advance(state);
-    else if (state.head > this.#log.head) this.#follower.keep({ ...state, messages });
+    else if (isRow) this.#follower.keep({ ...state, messages });
+    // Too large to be told; or the answer came after others had appended, too.
+    else this.#follower.expect(state.head);
   }
 
   /** Reads what was appended without our hearing of it; a failure is tried again. */

@@ -79,9 +79,9 @@ export class Follower {
     });
   }
 
-  /** Keeps a notice until what comes before it is there. */
+  /** Keeps a notice, with its messages up to its head, until what comes before it is there. */
   keep(notice: LogNotice): void {
-    if (notice.messages.length > 0 && this.#ahead.length < MAX_AHEAD) this.#ahead.push(notice);
+    if (this.#ahead.length < MAX_AHEAD) this.#ahead.push(notice);
     this.expect(notice.head);
   }
 
@@ -96,6 +96,8 @@ export class Follower {
       // An earlier one may fit now.
       i = -1;
     }
+    // A read may have brought a part only.
+    this.expect(0);
   }
 
   /** Another epoch has begun: what was heard means nothing any more. */

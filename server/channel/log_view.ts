@@ -1,3 +1,4 @@
+import { MAX_EARLIER } from "@push/client/protocol";
 import type { Era, LogState } from "../stores/store.ts";
 
 /** What this node knows of one log. */
@@ -36,6 +37,21 @@ export class LogView {
       if (era.epoch === epoch) return base;
     }
     return undefined;
+  }
+
+  /** Epochs that go on in the present one, newest first, each with the base that counts for it. */
+  get earlier(): Era[] {
+    let base = Infinity;
+    return this.#earlier.slice(0, MAX_EARLIER).map((era) => {
+      base = Math.min(base, era.base);
+      return { epoch: era.epoch, base };
+    });
+  }
+
+  /** Whether who stands in another epoch, even below its base, may have missed messages of it. */
+  mayMiss(epoch: string): boolean {
+    const last = this.#earlier.findIndex((era) => era.epoch === epoch);
+    return this.#earlier.some(({ isLossy }, i) => i <= last && isLossy === true);
   }
 
   /**

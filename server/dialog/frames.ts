@@ -21,6 +21,7 @@ import {
   startFields,
   stringField,
 } from "./fields.ts";
+import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
@@ -84,7 +85,9 @@ export function handleFrame(speaker: Speaker, decoded: Decoded): Reply | Promise
       `The frame type ${JSON.stringify(type.slice(0, 40))} is not known here.`,
     );
   }
-  return handler(speaker, decoded);
+  const reply = handler(speaker, decoded);
+  // Whatever is not a publish has the same effect once and twice.
+  return reply instanceof Promise && handler !== publish ? harmless(reply) : reply;
 }
 
 /**
@@ -118,13 +121,14 @@ async function subscribe(speaker: Speaker, { frame }: Decoded): Promise<Reply> {
   const extended = session.wire === "extended";
   const start = extended ? startFields(frame) : {};
   const subscribed = await session.subscribe(channel, start, connection);
-  const { ok, epoch, seq, stored } = subscribed;
+  const { ok, epoch, earlier, seq, stored } = subscribed;
   return {
     frame: {
       type: "channel.subscribed",
       channel,
       ok,
       ...(extended ? { epoch, seq, ...(stored ? { stored } : {}) } : {}),
+      ...(extended && earlier.length > 0 ? { earlier } : {}),
     },
     after: subscribed.start,
   };

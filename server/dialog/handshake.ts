@@ -18,6 +18,7 @@ import {
   startFields,
   stringField,
 } from "./fields.ts";
+import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import { hashSecret, type Identity } from "../policy.ts";
 import type { Session } from "../session/session.ts";
@@ -149,10 +150,18 @@ async function subscribe(
   connection: Connection,
 ): Promise<{ frame: SubscribedFrame | ErrorFrame; start?: () => void }> {
   try {
-    const subscribed = await session.subscribe(channel, start, connection);
-    const { ok, epoch, seq, stored } = subscribed;
+    const subscribed = await harmless(session.subscribe(channel, start, connection));
+    const { ok, epoch, earlier, seq, stored } = subscribed;
     return {
-      frame: { type: "channel.subscribed", channel, ok, epoch, seq, ...(stored ? { stored } : {}) },
+      frame: {
+        type: "channel.subscribed",
+        channel,
+        ok,
+        epoch,
+        seq,
+        ...(stored ? { stored } : {}),
+        ...(earlier.length > 0 ? { earlier } : {}),
+      },
       start: subscribed.start,
     };
   } catch (error) {

@@ -1,4 +1,6 @@
 import { PushError } from "@push/client/protocol";
+import { randomId } from "../clock.ts";
+import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { LongPollConnection } from "../transports/longpoll.ts";
 import type { PollEntry, PollEntryParts, PollFate } from "./poll_entry.ts";
@@ -20,6 +22,14 @@ export const MAX_TRIES = 20;
 const MAX_SAME = 3;
 /** Milliseconds before the second try, in which another node can write down that it has the poller. */
 const SHORTEST_PAUSE = 20;
+/** How many are remembered that were about to take a poller: who came first has it. */
+const MAX_HEIRS = 8;
+
+/** The holder that is about to take a poller, and those that were before it. */
+interface Heir {
+  readonly holder: string;
+  readonly heirs: readonly string[];
+}
 
 /** Takes pollers from other nodes. */
 export class PollMoves {
@@ -50,7 +60,7 @@ export class PollMoves {
   come(hash: string): Promise<PollEntry> {
     let coming = this.#coming.get(hash);
     if (coming === undefined) {
-      coming = this.#come(hash).finally(() => this.#coming.delete(hash));
+      coming = harmless(this.#come(hash)).finally(() => this.#coming.delete(hash));
       this.#coming.set(hash, coming);
     }
     return coming;
@@ -71,8 +81,10 @@ export class PollMoves {
     // One that was lost is written down anew.
     if (record === undefined) entry.told = undefined;
     if (record === undefined || record.holder === holder) return entry;
-    this.#hub.fenced(session);
-    return await this.come(hash);
+    if (!await this.#hub.holds(session)) return await this.come(hash);
+    // A node that was late has written down what was true before.
+    entry.told = undefined;
+    return entry;
   }
 
   /** Stops its timers. */
@@ -81,41 +93,65 @@ export class PollMoves {
   }
 
   async #come(hash: string): Promise<PollEntry> {
-    let holder: string | undefined;
+    const holder = randomId(this.#hub.context.random);
+    let from: string | undefined;
     for (let tries = 0, same = 0; tries < MAX_TRIES; tries++) {
-      const record = await this.#records.find(hash);
+      const [record, known] = await Promise.all([
+        this.#records.find(hash),
+        this.#records.findHeirs(hash),
+      ]);
       if (record === undefined) throw unknownToken();
-      same = record.holder === holder ? same + 1 : 0;
-      holder = record.holder;
+      same = record.holder === from ? same + 1 : 0;
+      from = record.holder;
+      const heirs = known.from === from ? known.heirs : [];
       try {
-        return await this.#take(hash, record);
+        if (same < MAX_SAME) return await this.#take(hash, record, { holder, heirs });
+        return await this.#takeFromHeir(hash, record, { holder, heirs });
       } catch (error) {
         if (!isReplaced(error) || same === MAX_SAME) throw error;
       }
-      // Another node was faster, and is about to write down that it has the poller. If it never
-      // does, somebody else has the session, and the token is over.
+      // Another node was faster, and is about to write down that it has the poller.
       await this.#pause(SHORTEST_PAUSE * 2 ** same);
     }
     throw new PushError("unavailable", "The poller is wanted on too many nodes at once.");
   }
 
-  async #take(hash: string, record: PollRecord): Promise<PollEntry> {
-    const { name, minted, instance, attempt, subject, ttl, wire, holder } = record;
+  /**
+   * Takes a poller from a node that never wrote down that it has it. If there is none, somebody else
+   * has the session, and the token is over.
+   */
+  async #takeFromHeir(hash: string, record: PollRecord, heir: Heir): Promise<PollEntry> {
+    for (const from of heir.heirs) {
+      if (from === heir.holder) continue;
+      try {
+        return await this.#take(hash, { ...record, holder: from }, heir);
+      } catch (error) {
+        if (!isReplaced(error)) throw error;
+      }
+    }
+    throw new PushError("replaced");
+  }
+
+  async #take(hash: string, record: PollRecord, heir: Heir): Promise<PollEntry> {
+    const { name, minted, instance, attempt, subject, ttl, wire, holder: from } = record;
     const terms = { name, minted, instance, attempt };
     const [connection, fate] = this.#host.connect();
+    const { holder } = heir;
+    const announced = this.#announce(hash, from, heir);
     const { session } = await attachOrClose(
       connection,
-      () => this.#hub.attach({ ...terms, subject, ttl, wire, from: holder }, connection),
+      () => this.#hub.attach({ ...terms, subject, ttl, wire, from, holder }, connection),
     );
     this.#hub.context.metrics.pollsMoved++;
     try {
       // Only now does the other node change nothing any more.
       const [latest, flights] = await Promise.all([
         this.#records.find(hash),
-        this.#records.findFlights(holder),
+        this.#records.findFlights(from),
+        announced,
       ]);
       const { channels } = latest ?? record;
-      await this.#records.keep(hash, { ...record, channels, holder: session.holder });
+      await this.#records.keep(hash, { ...record, channels, holder });
       await session.resume(channels, connection, flights);
     } catch (error) {
       await this.#hub.detach(session, connection, "lost");
@@ -125,6 +161,12 @@ export class PollMoves {
     const entry = this.#host.add(hash, { session, connection, terms, fate });
     entry.told = entry.names;
     return entry;
+  }
+
+  /** Says who is about to take a poller: it may fail between that and writing down that it has it. */
+  async #announce(hash: string, from: string, { holder, heirs }: Heir): Promise<void> {
+    if (heirs.includes(holder) || heirs.length >= MAX_HEIRS) return;
+    await this.#records.keepHeirs(hash, { from, heirs: [...heirs, holder] }).catch(() => {});
   }
 
   #pause(delay: number): Promise<void> {

@@ -2,6 +2,7 @@ import { type Json, type JsonObject, parseJson } from "@push/client/protocol";
 import type { Wire } from "../channel/entry.ts";
 import { isObject } from "../dialog/fields.ts";
 import { type Flights, readFlights, writeFlights } from "../session/flight.ts";
+import { harmless } from "../harmless.ts";
 import type { AttachRequest } from "../hub.ts";
 import type { Cluster } from "../stores/cluster.ts";
 
@@ -22,9 +23,18 @@ export interface PollRecord extends PollTerms {
   readonly channels: readonly string[];
 }
 
+/** Who was about to take a session from a connection: one of them may have it. */
+export interface PollHeirs {
+  /** Holder of the connection. */
+  readonly from: string;
+  /** Holders that went to take it, in the order in which they came. */
+  readonly heirs: readonly string[];
+}
+
 const FORMAT = 1;
 const PREFIX = "poller:";
 const FLIGHTS = "flights:";
+const HEIRS = "heirs:";
 const MAX_NESTING = 4;
 
 /** The records of the long-pollers of all nodes, by the hash of their tokens. */
@@ -43,32 +53,42 @@ export class PollRecords {
 
   /** Keeps a record, in the stead of the one before. */
   keep(hash: string, record: PollRecord): Promise<void> {
-    return this.#cluster.keep(
-      PREFIX + hash,
-      JSON.stringify({ format: FORMAT, ...record }),
-      this.#ttl,
-    );
+    const text = JSON.stringify({ format: FORMAT, ...record });
+    return harmless(this.#cluster.keep(PREFIX + hash, text, this.#ttl));
   }
 
   /** Keeps what was in flight to a connection, for the one that goes on for it. */
   keepFlights(holder: string, flights: Flights): Promise<void> {
-    return this.#cluster.keep(FLIGHTS + holder, writeFlights(flights), this.#ttl);
+    return harmless(this.#cluster.keep(FLIGHTS + holder, writeFlights(flights), this.#ttl));
   }
 
   /** What was in flight to a connection, if that is known. */
   async findFlights(holder: string): Promise<Flights> {
-    return readFlights(await this.#cluster.kept(FLIGHTS + holder));
+    return readFlights(await harmless(this.#cluster.kept(FLIGHTS + holder)));
   }
 
   /** The record of a token; `undefined` if there is none, or it is of another version. */
   async find(hash: string): Promise<PollRecord | undefined> {
-    const text = await this.#cluster.kept(PREFIX + hash);
+    const text = await harmless(this.#cluster.kept(PREFIX + hash));
     return text === undefined ? undefined : readRecord(text);
+  }
+
+  /** Keeps the word of who is about to take the session of a token from a connection. */
+  keepHeirs(hash: string, { from, heirs }: PollHeirs): Promise<void> {
+    return this.#cluster.keep(HEIRS + hash, [from, ...heirs].join(" "), this.#ttl);
+  }
+
+  /** Who was about to take the session of a token, as far as that is known. */
+  async findHeirs(hash: string): Promise<PollHeirs> {
+    const [from = "", ...heirs] = (await this.#cluster.kept(HEIRS + hash))?.split(" ") ?? [];
+    return { from, heirs };
   }
 
   /** Keeps the record of a token no longer, unless another connection holds its session by now. */
   async drop(hash: string, holder: string): Promise<void> {
-    if ((await this.find(hash))?.holder === holder) await this.#cluster.drop(PREFIX + hash);
+    if ((await this.find(hash))?.holder === holder) {
+      await harmless(this.#cluster.drop(PREFIX + hash));
+    }
   }
 }
 

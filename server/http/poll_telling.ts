@@ -1,3 +1,4 @@
+import type { Hub } from "../hub.ts";
 import type { PollEntry } from "./poll_entry.ts";
 import type { PollRecords } from "./poll_records.ts";
 
@@ -7,13 +8,18 @@ const SWEEPS_PER_TELLING = 3;
 /** Tells other nodes how to go on with the pollers of this one. */
 export class PollTelling {
   readonly #records: PollRecords;
+  readonly #hub: Hub;
   /** Pollers of which others are being told, and those of which they are to be told anew then. */
   readonly #telling = new Map<PollEntry, Promise<void>>();
   readonly #next = new Map<PollEntry, Promise<void>>();
 
-  /** @param records where that is kept */
-  constructor(records: PollRecords) {
+  /**
+   * @param records where that is kept
+   * @param hub whose sessions are polled
+   */
+  constructor(records: PollRecords, hub: Hub) {
     this.#records = records;
+    this.#hub = hub;
   }
 
   /** Tells how to go on with a poller. Who asks while that is under way shares the next. */
@@ -49,6 +55,10 @@ export class PollTelling {
 
   async #tell(entry: PollEntry): Promise<void> {
     const { session, terms, hash, holder, fate } = entry;
+    const record = await this.#records.find(hash);
+    // Another node may have taken it long ago, where this one was stopped.
+    const isOther = record !== undefined && record.holder !== holder;
+    if (isOther && !await this.#hub.holds(session)) return;
     if (fate.ended !== undefined) return;
     const { ttl, wire, channels, owner: { subject } } = session;
     const told = entry.names;

@@ -1,5 +1,6 @@
 import { type ConnectedFrame, PushError } from "@push/client/protocol";
 import { type Cancel, randomId } from "../clock.ts";
+import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import { hashSecret } from "../policy.ts";
 import type { Session } from "../session/session.ts";
@@ -62,7 +63,7 @@ export class Pollers {
     const { cluster } = hub.context.store;
     if (cluster?.sharesSessions) {
       this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
-      this.#telling = new PollTelling(this.#records);
+      this.#telling = new PollTelling(this.#records, hub);
       this.#moves = new PollMoves(hub, this.#records, {
         present: (hash) => this.#entries.get(hash),
         connect: () => this.#connect(),
@@ -92,7 +93,7 @@ export class Pollers {
   ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame }> {
     const token = randomId(this.#hub.context.random);
     const [connection, fate] = this.#connect();
-    const attached = await attachOrClose(connection, () => attach(connection, token));
+    const attached = await attachOrClose(connection, () => harmless(attach(connection, token)));
     const { metrics } = this.#hub.context;
     metrics.count(metrics.connections, connection.transport);
     const { session, frame, terms } = attached;
@@ -128,6 +129,7 @@ export class Pollers {
       if (verifies && this.#moves !== undefined) entry = await this.#moves.verified(entry);
       const { ended } = entry.fate;
       if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
+      if (verifies && entry.told === undefined) this.#telling?.tell(entry).catch(() => {});
       const mayRetry = tries < MAX_TRIES;
       entry.busy++;
       entry.idleSweeps = 0;

@@ -29,7 +29,7 @@ export class Claims {
    */
   async claim(claim: Claim): Promise<Granted> {
     const since = this.#context.clock.now();
-    const claimed = await this.#ask(claim);
+    const claimed = await this.ask(claim);
     if (claimed.ok) {
       this.#tell(claim);
       return claimed;
@@ -48,14 +48,14 @@ export class Claims {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const yielded = await this.#askToYield(node, claim.key, since);
       if (yielded === "newer") throw new PushError("replaced");
-      const claimed = await this.#ask(claim);
+      const claimed = await this.ask(claim);
       if (claimed.ok) return claimed;
       if (claimed.reason !== "held") throw refusal(claimed.reason);
       if (claimed.node === node) break;
       // Another one was faster: which of the two is newer, its node can say.
       node = claimed.node;
     }
-    const claimed = await this.#ask({ ...claim, force: true });
+    const claimed = await this.ask({ ...claim, force: true });
     if (!claimed.ok) throw refusal(claimed.reason);
     this.#nodes?.tellTaken(node, claim.key, claimed.generation);
     return claimed;
@@ -73,8 +73,13 @@ export class Claims {
     if (this.#context.store.cluster?.sharesSessions === false) this.#nodes?.tellClaimed(claim);
   }
 
-  /** Asks the store, and once more with the same holder where it is not known what came of it. */
-  async #ask(claim: Claim): Promise<Claimed> {
+  /**
+   * Asks the store, and again with the same holder where it is not known what came of it. No other
+   * node is asked to let go.
+   *
+   * @throws {PushError} as the store
+   */
+  async ask(claim: Claim): Promise<Claimed> {
     const { store, clock } = this.#context;
     for (const wait of ASK_AGAIN) {
       try {

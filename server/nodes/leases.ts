@@ -9,6 +9,8 @@ export interface LeasesHost {
   attached(): Iterable<Session>;
   /** A session is not this node's any more. */
   fenced(session: Session): void;
+  /** Nobody has a session: it is over in the store, or the store has lost it. */
+  lost(session: Session): void;
   /** Something was put back into a session's position that it has not loaded. */
   redriven(session: Session, channel: string): void;
 }
@@ -26,6 +28,7 @@ export class Leases {
   readonly #host: LeasesHost;
   /** What the store has not answered yet. */
   readonly #endings = new Map<string, Ending>();
+  readonly #doubted = new Set<Session>();
 
   /** @param host whose sessions */
   constructor(host: LeasesHost) {
@@ -50,6 +53,33 @@ export class Leases {
         metrics.clusterErrors++;
       }
     }
+  }
+
+  /** The store has refused something that a session asked for: finds out who has it now. */
+  async doubt(session: Session): Promise<void> {
+    if (this.#doubted.has(session)) return;
+    this.#doubted.add(session);
+    try {
+      await this.holds(session);
+    } catch {
+      // The next renewal tells.
+      this.#host.context.metrics.clusterErrors++;
+    } finally {
+      this.#doubted.delete(session);
+    }
+  }
+
+  /**
+   * Whether a session that has a connection is this node's, as the store says.
+   *
+   * @throws {PushError} as the store
+   */
+  async holds(session: Session): Promise<boolean> {
+    const { store, clock } = this.#host.context;
+    const { key, generation } = session;
+    const renewed = await store.renew([{ key, generation }], clock.now());
+    for (const each of renewed) this.#heed(each, { session, generation });
+    return renewed.every(({ held }) => held);
   }
 
   /** Releases or ends a session; what fails is tried again with each sweep. */
@@ -90,11 +120,12 @@ export class Leases {
   }
 
   #heed(
-    { held, redriven }: Renewed,
+    { held, lost, redriven }: Renewed,
     asked: { readonly session: Session; readonly generation: number } | undefined,
   ): void {
     // It may have been claimed anew here meanwhile.
     if (asked === undefined || asked.session.generation !== asked.generation) return;
+    if (lost) return this.#host.lost(asked.session);
     if (!held) return this.#host.fenced(asked.session);
     for (const channel of redriven) this.#host.redriven(asked.session, channel);
   }

@@ -1,4 +1,5 @@
 import {
+  type EpochFrame,
   type GapFrame,
   parseEventId,
   PushError,
@@ -13,7 +14,7 @@ import type { Wire } from "../channel/entry.ts";
 import type { Flight, Flights } from "./flight.ts";
 import { Positions, type PositionsHolder } from "./positions.ts";
 import { clip, explicitCursor, freshCursor, isExplicit, takePosition } from "./starts.ts";
-import type { DeadLetter } from "../stores/store.ts";
+import type { Cursor, DeadLetter, Era } from "../stores/store.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import type { Connection } from "../transports/connection.ts";
 import type { Pumped } from "../turn.ts";
@@ -42,7 +43,7 @@ export interface SessionHost {
   subscribers(name: string): number;
   /** Says that positions are to be stored soon. */
   changed(session: Session): void;
-  /** Another node or connection holds the session now. */
+  /** The store refuses what the session asks for: somebody else holds it now, or nobody does. */
   fenced(session: Session): void;
   /** What the store has of the session is not known: it goes on from there with a new connection. */
   unsure(session: Session): void;
@@ -55,6 +56,8 @@ export interface Subscribed {
   /** Whether this connection was not subscribed before. */
   readonly ok: boolean;
   readonly epoch: string;
+  /** Epochs whose numbers go on in this one. */
+  readonly earlier: Era[];
   /** The first delivery comes after this number. */
   readonly seq: number;
   /** Whether a stored position goes on. */
@@ -68,6 +71,9 @@ export interface PublishResult extends Published {
   /** Other subscribers connected now. */
   readonly delivered: number;
 }
+
+/** A position of which nothing is known but that there was one. */
+const LOST: Cursor = { epoch: "lost", floor: 0, sent: 0, own: 0, settled: [], late: [] };
 
 /** One client's subscriptions and positions, and the connection that holds them at present. */
 export class Session implements Subscriber, PositionsHolder, Pumped {
@@ -123,6 +129,20 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     this.#connection = connection;
     this.wire = wire;
     this.#stored = new Set(stored.filter((name) => !this.#subscriptions.has(name)));
+  }
+
+  /**
+   * The store had lost the session, and it has begun anew: everything that is known here is stored
+   * again. A position that only the store had is lost, and its channel's next subscribe meets a gap.
+   *
+   * @throws {PushError} as the store
+   */
+  async restore(): Promise<void> {
+    for (const subscription of this.#subscriptions.values()) this.changed(subscription);
+    await this.#positions.write(() =>
+      Array.from(this.#stored, (channel) => ({ channel, cursor: LOST }))
+    );
+    await this.flush();
   }
 
   /** Takes the session from its connection: everything stops, positions stay. */
@@ -201,7 +221,10 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       subscription.rebind(channel);
       if (explicit && !wasLive) subscription.seek(explicitCursor(channel, start));
     }
+    const { epoch } = subscription;
     subscription.settle();
+    // Nobody is answered.
+    if (resume !== undefined && subscription.epoch !== epoch) subscription.tellEpoch();
     if (start.position !== undefined && !explicit) takePosition(subscription, start.position);
     if (resume !== undefined) subscription.resume(resume.flight);
     // A position never goes backwards: one that starts earlier is another one.
@@ -212,6 +235,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return {
       ok: !wasLive,
       epoch: subscription.epoch,
+      earlier: subscription.earlier,
       seq: subscription.position,
       stored: wasKnown && !wasLive && !explicit,
       start: () => this.#start(name, subscribed, connection),
@@ -262,7 +286,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     const place = parseEventId(eventId);
     if (place === undefined) return false;
     const { channel, epoch, seq } = place;
-    return this.#flowing(channel, epoch, seq, connection)?.ack(seq) ?? false;
+    return this.#flowing(channel, epoch, seq, connection)?.ack(seq, epoch) ?? false;
   }
 
   /** Refuses one message by its event id; false if it was not outstanding. */
@@ -283,9 +307,11 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     const subscription = this.#flowing(channel, epoch, 0, connection);
     const reach = subscription?.reach(epoch);
     if (subscription === undefined || reach === undefined) return;
-    if (upto !== undefined) subscription.ackUpTo(Math.min(upto, reach));
+    if (upto !== undefined) subscription.ackUpTo(Math.min(upto, reach), epoch);
     const reached = clip(ranges, reach);
-    for (let i = 0; i < reached.length; i += 2) subscription.ackRange(reached[i], reached[i + 1]);
+    for (let i = 0; i < reached.length; i += 2) {
+      subscription.ackRange(reached[i], reached[i + 1], epoch);
+    }
   }
 
   /** Refuses one message by its place; false if it was not outstanding. */
@@ -315,10 +341,13 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (this.#connection !== connection) return;
     const subscription = this.#subscriptions.get(channel);
     if (!subscription?.isLive) return;
-    // Who has more of an earlier epoch than goes on in this one has not heard of the gap.
+    // Who has more of an earlier epoch than goes on in this one has not heard of the gap; nor has who
+    // names it while one is owed.
     const reach = subscription.reach(epoch) ?? -1;
-    const at = seq <= reach ? subscription.epoch : epoch;
+    const at = seq <= reach && !subscription.owesGap ? subscription.epoch : epoch;
     subscription.adopt(at, seq, new RangeSet(open));
+    // What told of the present epoch was lost with an answer.
+    if (reach >= 0 && subscription.epoch !== epoch) subscription.tellEpoch();
   }
 
   /**
@@ -400,6 +429,12 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     );
   }
 
+  /** See {@linkcode Subscriber.tellEpoch}. */
+  tellEpoch(change: Omit<EpochFrame, "type">): void {
+    if (this.wire === "fixed") return;
+    this.#connection?.send(JSON.stringify({ type: "channel.epoch", ...change }), 0);
+  }
+
   /** See {@linkcode Subscriber.tellGap}. */
   tellGap(gap: Omit<GapFrame, "type">): void {
     const frame = this.wire === "extended" ? { type: "channel.gap", ...gap } : {
@@ -432,8 +467,12 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (subscription.isLive) return;
     if (subscription.channel !== this.#host.channel(name)) {
       // The channel was dropped while a slow store was asked: what nobody listens to is not kept.
+      const { epoch } = subscription;
       this.subscribe(name, {}, connection).then(
-        ({ start }) => start(),
+        (subscribed) => {
+          if (subscribed.epoch !== epoch) subscription.tellEpoch();
+          subscribed.start();
+        },
         () => connection.close("unavailable"),
       );
       return;
@@ -445,7 +484,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   async #firstCursor(channel: Channel, start: Start, explicit: boolean): Promise<DeliveryCursor> {
     if (explicit) return explicitCursor(channel, start);
     const isStored = this.#stored.has(channel.name);
-    const stored = isStored ? await this.#positions.load(channel.name) : undefined;
+    // The claim has named it: if it is gone, the store has lost it since.
+    const stored = isStored ? await this.#positions.load(channel.name) ?? LOST : undefined;
     return stored === undefined
       ? freshCursor(channel, start.position)
       : DeliveryCursor.load(stored);

@@ -18,7 +18,7 @@ export function explicitCursor(channel: Channel, { since, last, all }: Start): D
   const { epoch, head } = channel;
   if (since !== undefined) {
     const base = since.epoch === epoch ? Infinity : channel.baseOf(since.epoch) ?? -1;
-    return since.seq <= base
+    return since.seq <= base && !channel.mayMiss(since.epoch)
       ? DeliveryCursor.at(epoch, Math.min(since.seq, head), head)
       : DeliveryCursor.at(since.epoch, since.seq, head);
   }
@@ -33,6 +33,8 @@ export function freshCursor(channel: Channel, position: Position | undefined): D
   const base = position.epoch === epoch ? Infinity : channel.baseOf(position.epoch);
   if (base === undefined) return DeliveryCursor.at(position.epoch, position.seq);
   const lowest = Math.min(position.seq, (position.open?.[0] ?? Infinity) - 1, base);
+  // What it has missed is told when it enters the present epoch.
+  if (channel.mayMiss(position.epoch)) return DeliveryCursor.at(position.epoch, lowest);
   return DeliveryCursor.at(epoch, Math.min(lowest, head));
 }
 
@@ -53,7 +55,8 @@ export function takePosition(
     return;
   }
   subscription.adopt(channel.epoch, Math.min(seq, base), new RangeSet(clip(open ?? [], base)));
-  if (seq > base && !subscription.isLive) subscription.regress(epoch, seq);
+  const isTold = seq <= base && !channel.mayMiss(epoch);
+  if (!isTold && !subscription.isLive) subscription.regress(epoch, seq);
 }
 
 /** Ranges up to a number. */

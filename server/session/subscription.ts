@@ -1,4 +1,4 @@
-import type { GapFrame, RangeSet } from "@push/client/protocol";
+import type { EpochFrame, GapFrame, RangeSet } from "@push/client/protocol";
 import { Burial } from "./burial.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
@@ -6,7 +6,7 @@ import { DeliveryCursor, type Late } from "./cursor.ts";
 import type { Flight } from "./flight.ts";
 import { type Batch, Entry, type Wire } from "../channel/entry.ts";
 import { Marks } from "./marks.ts";
-import type { Cursor, DeadLetter, StoredMessage } from "../stores/store.ts";
+import type { Cursor, DeadLetter, Era, StoredMessage } from "../stores/store.ts";
 import type { Connection } from "../transports/connection.ts";
 import type { Pumped } from "../turn.ts";
 import type { Timed } from "../wheel.ts";
@@ -25,6 +25,8 @@ export interface Subscriber {
   changed(subscription: Subscription): void;
   /** Stores a position and what it gave up, in one step; resolves to whether that worked. */
   giveUp(subscription: Subscription, letters: readonly DeadLetter[]): Promise<boolean>;
+  /** Tells the client that a channel's numbers go on in another epoch. */
+  tellEpoch(change: Omit<EpochFrame, "type">): void;
   /** Tells the client that messages of a channel are gone. */
   tellGap(gap: Omit<GapFrame, "type">): void;
 }
@@ -78,6 +80,14 @@ export class Subscription implements Pumped, Timed {
   /** Epoch that its numbers belong to. */
   get epoch(): string {
     return this.#cursor.epoch;
+  }
+  /** Epochs whose numbers go on in its own; none is known before it has entered the log's. */
+  get earlier(): Era[] {
+    return this.epoch === this.channel.epoch ? this.channel.earlier : [];
+  }
+  /** Whether the client may not have heard of a gap. */
+  get owesGap(): boolean {
+    return this.#untold !== undefined;
   }
   /** The first message that flows next comes after this number. */
   get position(): number {
@@ -179,6 +189,7 @@ export class Subscription implements Pumped, Timed {
     if (epoch === this.#cursor.epoch || this.#live || this.#untold !== undefined) return;
     const base = this.channel.baseOf(this.#cursor.epoch);
     if (base === undefined || this.#cursor.resent > base) return;
+    if (this.channel.mayMiss(this.#cursor.epoch)) return;
     this.#cursor.enter(epoch, base);
     this.#moved();
   }
@@ -187,6 +198,12 @@ export class Subscription implements Pumped, Timed {
   reach(epoch: string): number | undefined {
     if (epoch === this.#cursor.epoch) return Infinity;
     return this.#cursor.epoch === this.channel.epoch ? this.channel.baseOf(epoch) : undefined;
+  }
+
+  /** Tells the client which epochs go on in this one, if there are any. */
+  tellEpoch(): void {
+    const { channel: { name }, epoch, earlier } = this;
+    if (earlier.length > 0) this.#session.tellEpoch({ channel: name, epoch, earlier });
   }
 
   /** The client has more of an earlier epoch than goes on in this one: a gap, met with the next pump. */
@@ -227,10 +244,11 @@ export class Subscription implements Pumped, Timed {
   /**
    * Settles one message.
    *
+   * @param epoch what the client takes for the present one; so with the other two
    * @returns whether it was outstanding
    */
-  ack(seq: number): boolean {
-    this.#gapTold(seq - 1);
+  ack(seq: number, epoch: string): boolean {
+    this.#gapTold(seq - 1, epoch);
     this.#lossTold(seq, seq);
     const settled = this.#cursor.settle(seq);
     if (settled) this.#acknowledged(1);
@@ -238,15 +256,15 @@ export class Subscription implements Pumped, Timed {
   }
 
   /** Settles what was delivered in order up to `seq`. */
-  ackUpTo(seq: number): void {
-    this.#gapTold(seq);
+  ackUpTo(seq: number, epoch: string): void {
+    this.#gapTold(seq, epoch);
     this.#lossTold(Infinity, seq);
     this.#acknowledged(this.#cursor.settleUpTo(seq));
   }
 
   /** Settles every message of a range that was delivered. */
-  ackRange(from: number, to: number): void {
-    this.#gapTold(to - 1);
+  ackRange(from: number, to: number, epoch: string): void {
+    this.#gapTold(to - 1, epoch);
     this.#lossTold(from, to);
     this.#acknowledged(this.#cursor.settleRange(from, to));
   }
@@ -485,9 +503,10 @@ export class Subscription implements Pumped, Timed {
     this.#forgetMarks();
     if (base === undefined) return this.#passGap(channel.epoch, channel.oldest - 1, "epoch");
     const before = this.snapshot();
-    const isLoss = cursor.resent > base;
+    const isLoss = cursor.resent > base || channel.mayMiss(cursor.epoch);
     cursor.enter(channel.epoch, base);
     this.#moved();
+    this.tellEpoch();
     if (!isLoss) return;
     this.#burial?.cut(base);
     for (const seq of this.#lost?.keys() ?? []) if (seq > base) this.#lost!.delete(seq);
@@ -523,9 +542,13 @@ export class Subscription implements Pumped, Timed {
     this.#bytes = 0;
   }
 
-  /** A gap counts as told once it, or a message after it, was acknowledged. */
-  #gapTold(acknowledged: number): void {
+  /**
+   * A gap counts as told once it, or a message after it, was acknowledged: not by who still names an
+   * earlier epoch, for that may have left before the notice came.
+   */
+  #gapTold(acknowledged: number, epoch: string): void {
     if (this.#untold === undefined || acknowledged < this.#untold.seq) return;
+    if (epoch !== this.#cursor.epoch) return;
     this.#untold = undefined;
     this.#session.changed(this);
   }

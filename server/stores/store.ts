@@ -50,6 +50,11 @@ export interface Era {
   readonly epoch: string;
   /** Its numbers up to this one go on to mean the same messages; what was above is lost. */
   readonly base: number;
+  /**
+   * Whether there may have been messages above the base that were answered. Who had not received all
+   * of the epoch is told of a gap then, wherever it stands. Default false.
+   */
+  readonly isLossy?: boolean;
 }
 
 /** State of a channel's log. */
@@ -333,7 +338,7 @@ export interface Store extends AsyncDisposable {
   claim(claim: Claim, now: number): Promise<Claimed>;
   /**
    * Positions of a session in these channels; `undefined` where there is none, and instead of the
-   * list if a newer generation was seen, or the session is no more. For the session's holder: a redriven message counts as known
+   * list if a newer generation was seen. For the session's holder: a redriven message counts as known
    * to it once it is loaded (see `redrive`), and from then on what an older generation writes of
    * these positions is refused.
    */

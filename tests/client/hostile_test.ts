@@ -18,6 +18,8 @@ const VALID: { [key: string]: Json }[] = [
   { type: "presence_diff", channel: "a", joins: [{ client_id: "x" }], updates: [], leaves: [] },
   { type: "error", code: "internal", message: "m", channel: "a" },
   { type: "channel.gap", channel: "b", epoch: "e1", seq: 3, reason: "retention" },
+  { type: "channel.epoch", channel: "b", epoch: "e2", earlier: [{ epoch: "e1", base: 3 }] },
+  { type: "channel.epoch", channel: "a", epoch: "e3", earlier: [{ epoch: "e1", base: 0 }] },
   {
     type: "connected",
     version: 1,

@@ -222,6 +222,35 @@ Deno.test("two clients of one page keep their own, also over a reload", async ()
   for (const [, client] of names) await (client as typeof clients[0]["client"]).disconnect();
 });
 
+Deno.test("what a page kept of an epoch goes on in the next one as far as that is kept", async () => {
+  for (const [base, position, again] of [[9, 4, ["a 5"]], [6, 4, ["a 5", "a 7"]], [2, 2, [3, 5]]]) {
+    const snapshot = { epoch: "e1", floor: 4, settled: [6, 7] };
+    const kept = { clientId: "c", secret: "s", positions: [["a", snapshot]] };
+    const page = new FakePage([["push:http://gateway.test::0", JSON.stringify(kept)]]);
+    const { client, gateway, clock } = setUp({ environment: page });
+    const got: unknown[] = [];
+    const gaps: unknown[] = [];
+    client.on("gap", ({ seq }) => gaps.push(seq));
+    gateway.subscribed = ({ channel }) => ({
+      ...{ type: "channel.subscribed", channel, ok: true, epoch: "e2", seq: 0 },
+      earlier: [{ epoch: "e1", base }],
+    });
+    const subscribing = client.subscribe("a", ({ data }) => got.push(data));
+    await client.connect();
+    await subscribing;
+    page.unload();
+    const { positions } = JSON.parse([...page.storage.values()][0]);
+    assertEquals([positions[0][1].epoch, positions[0][1].floor], ["e2", position]);
+    const wanted = base === 2 ? [3, 5] : [5, 6, 7];
+    for (const seq of wanted) {
+      gateway.message("a", seq, { epoch: "e2", data: base === 2 ? seq : `a ${seq}` });
+    }
+    await clock.advance(1000);
+    assertEquals([got, gaps], [again, base === 2 ? [2] : []]);
+    await client.disconnect();
+  }
+});
+
 Deno.test("an unnamed client that is disconnected keeps nothing, a named one its positions", async () => {
   for (const clientId of [undefined, "me"]) {
     const page = new FakePage();

@@ -1,6 +1,10 @@
 import { MemoryStore } from "../../server/stores/memory/store.ts";
 import type { MemoryStoreOptions } from "../../server/stores/memory/store.ts";
+import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
+import { resolveOptions } from "../../server/options/options.ts";
+import type { GatewayOptions } from "../../mod.ts";
 import type { Era, LogState, Store } from "../../server/stores/store.ts";
+import type { ManualClock } from "../../server/testing/mod.ts";
 
 /** The log of an engine that may lose its last writes, and then says how far it goes on. */
 export class Engine {
@@ -23,8 +27,13 @@ export class Engine {
    *
    * @param lost messages that it does not have, by channel
    * @param tells whether it says which epoch was before
+   * @param isLossy whether it says that it may have lost what was answered
    */
-  async failOver(lost: { [channel: string]: number }, tells = true): Promise<void> {
+  async failOver(
+    lost: { [channel: string]: number },
+    tells = true,
+    isLossy = false,
+  ): Promise<void> {
     const old = this.#store;
     this.#store = new MemoryStore(this.#options);
     const now = this.#time;
@@ -36,7 +45,7 @@ export class Engine {
         await this.#store.append(name, messages.map((each) => ({ ...each, subject: "" })), now);
       }
       const before = this.#earlier.get(name) ?? [];
-      this.#earlier.set(name, tells ? [{ epoch, base }, ...before] : []);
+      this.#earlier.set(name, tells ? [{ epoch, base, isLossy }, ...before] : []);
     }
   }
 
@@ -81,4 +90,16 @@ export class Engine {
       ...(this.ahead === undefined ? {} : { time: this.#time }),
     };
   }
+}
+
+/** An engine, and a whole store over it for a gateway with these options. */
+export function failoverStore(
+  options: GatewayOptions,
+  clock: Pick<ManualClock, "now">,
+): { readonly engine: Engine; readonly store: Store } {
+  const { push } = resolveOptions({ ...options, push: { enabled: true, ...options.push } });
+  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+  const parts = { retention: retentionOf(push), limits: storeLimitsOf(push), random };
+  const engine = new Engine(parts, () => clock.now());
+  return { engine, store: engine.handle(new MemoryStore(parts)) };
 }

@@ -73,6 +73,37 @@ Deno.test(
 );
 
 Deno.test(
+  "where an engine may have lost what was answered, all who were there before are told, wherever they stand",
+  overEngine({}, async (w, engine) => {
+    const bob = await w.subscriber(1, "bob", "c");
+    const away = await w.subscriber(0, "away", "c");
+    await w.publish(0, "c", 1, 2);
+    await bob.ackUpTo(bob.messages[1]);
+    await away.ackUpTo(away.messages[1]);
+    const { epoch } = await w.log("c");
+    await away.drop();
+    await w.publish(0, "c", 3, 4);
+    await engine.failOver({ c: 1 }, true, true);
+    await w.publish(0, "c", "four");
+    await w.pass(5 * SECOND);
+    assertEquals(story(bob), [1, 2, 3, 4, "gap 2 epoch", 3, "four"]);
+    const back = await w.subscriber(1, "away", "c");
+    assertEquals(story(back), ["gap 2 epoch", 3, "four"]);
+    for (const kind of ["position", "since"] as const) {
+      const at = { start: { [kind]: { epoch, seq: 2 } } };
+      const known = await w.subscriber(0, `known-${kind}`, "c", at);
+      assertEquals(story(known), ["gap 2 epoch", 3, "four"]);
+    }
+    const fresh = await w.subscriber(0, "fresh", "c");
+    assertEquals(story(fresh), []);
+    // What was heard is not told again.
+    await back.ackUpTo(back.messages[back.messages.length - 1]);
+    await w.pass(SECOND);
+    assertEquals(story(await w.subscriber(1, "away", "c")), []);
+  }),
+);
+
+Deno.test(
   "what is kept and was not acknowledged comes again behind the gap of a loss",
   overEngine({}, async (w, engine) => {
     const bob = await w.subscriber(1, "bob", "c");
@@ -234,5 +265,175 @@ Deno.test(
     await bob.drain();
     assertEquals(bob.data, numbers(1, 300));
     assertLess(w.nodes[1].interposed.count("read"), 10);
+  }),
+);
+
+/** What a client of the extended wire was told, with the epochs that go on. */
+function wholeStory({ connection }: TestClient, from = 0): unknown[] {
+  return connection.frames.slice(from).flatMap((frame: GatewayFrame): unknown[] => {
+    if (frame.type === "channel.epoch") return [frame];
+    if (frame.type === "channel.gap") return [`gap ${frame.seq} ${frame.epoch}`];
+    return frame.type === "channel_message" ? [`${frame.seq} ${frame.epoch}`] : [];
+  });
+}
+
+for (const lost of [0, 2]) {
+  Deno.test(
+    `an epoch that goes on is told before anything of it, with ${lost} messages lost`,
+    overEngine({}, async (w, engine) => {
+      const bob = await w.subscriber(1, "bob", "c");
+      const ann = await w.subscriber(1, "ann", "c", { wire: "fixed" });
+      await w.publish(0, "c", 1, 2, 3, 4);
+      const { epoch: first } = await w.log("c");
+      const count = bob.connection.frames.length;
+      await engine.failOver({ c: lost });
+      await w.publish(0, "c", "new");
+      await w.pass(5 * SECOND);
+      const { epoch, head } = await w.log("c");
+      const earlier = [{ epoch: first, base: 4 - lost }];
+      const told = wholeStory(bob, count);
+      assertEquals(told[0], { type: "channel.epoch", channel: "c", epoch, earlier });
+      assertEquals(
+        told.slice(1, 3),
+        lost ? [`gap 0 ${epoch}`, `1 ${epoch}`] : [`1 ${epoch}`, `2 ${epoch}`],
+      );
+      assertEquals(told.at(-1), `${head} ${epoch}`);
+      assertEquals(ann.frames.filter(({ type }) => type === "channel.epoch"), []);
+      assert(ann.messages.length > 4);
+    }),
+  );
+}
+
+Deno.test(
+  "subscribed names every earlier epoch with the lowest base since, 16 at most, and never on the fixed wire",
+  overEngine({}, async (w, engine) => {
+    await w.publish(0, "c", ...numbers(1, 6));
+    const epochs = [(await w.log("c")).epoch];
+    const again = async (lost: number) => {
+      await engine.failOver({ c: lost });
+      await w.publish(0, "c", "more");
+      await w.pass(4 * SECOND);
+      epochs.unshift((await w.log("c")).epoch);
+    };
+    await again(1);
+    await again(3);
+    const bob = await w.connect(0, "bob", { subscriptions: [{ channel: "c" }] });
+    const [connected] = bob.connection.take("connected");
+    const [, second, first] = epochs;
+    assertEquals(connected.subscriptions, [{
+      type: "channel.subscribed",
+      channel: "c",
+      ok: true,
+      epoch: epochs[0],
+      seq: 4,
+      earlier: [{ epoch: second, base: 3 }, { epoch: first, base: 3 }],
+    }]);
+    await again(0);
+    const cid = await w.connect(1, "cid");
+    const { earlier } = await cid.subscribe("c", { last: 1 });
+    assertEquals(earlier?.map(({ base }) => base), [4, 3, 3]);
+    for (let i = 0; i < 15; i++) await again(0);
+    const { earlier: most } = await (await w.connect(1, "dan")).subscribe("c");
+    assertEquals(most?.map(({ epoch }) => epoch), epochs.slice(1, 17));
+    const fixed = await w.connect(1, "eve", { wire: "fixed" });
+    assertEquals(Object.keys(await fixed.subscribe("c")).sort(), ["channel", "ok", "type"]);
+    const other = await (await w.connect(1, "fay")).subscribe("other");
+    assertEquals(other.earlier, undefined);
+  }),
+);
+
+Deno.test(
+  "who has more of an earlier epoch than is kept is answered in it, then told how it goes on and of the gap",
+  overEngine({}, async (w, engine) => {
+    await w.publish(0, "c", ...numbers(1, 6));
+    const { epoch: first } = await w.log("c");
+    await engine.failOver({ c: 2 });
+    const bob = await w.connect(0, "bob");
+    const { epoch, earlier } = await bob.subscribe("c", { position: { epoch: first, seq: 6 } });
+    assertEquals([epoch, earlier], [first, undefined]);
+    await w.pass(SECOND);
+    const { epoch: second } = await w.log("c");
+    const change = { type: "channel.epoch", channel: "c", epoch: second };
+    assertEquals(wholeStory(bob), [
+      { ...change, earlier: [{ epoch: first, base: 4 }] },
+      `gap 4 ${second}`,
+    ]);
+  }),
+);
+
+Deno.test(
+  "an acknowledgement that names an earlier epoch does not say that the gap was heard",
+  overEngine({}, async (w, engine) => {
+    const bob = await w.subscriber(1, "bob", "c");
+    await w.publish(0, "c", 1, 2, 3, 4);
+    await bob.ackUpTo(bob.messages[0]);
+    const { epoch: first } = await w.log("c");
+    await engine.failOver({ c: 1 });
+    await w.pass(5 * SECOND);
+    assertEquals(story(bob).slice(4), ["gap 1 epoch", 2, 3]);
+    // What was on its way when the epoch began.
+    bob.say({ type: "ack", acks: [{ channel: "c", epoch: first, ranges: [2, 4] }] });
+    assert(!(await bob.ack(bob.messages[3])));
+    await bob.drop();
+    const again = await w.subscriber(0, "bob", "c");
+    await w.pass(5 * SECOND);
+    assert(story(again).some((each) => String(each).startsWith("gap")), "the gap was not told");
+  }),
+);
+
+for (const lost of [0, 1]) {
+  Deno.test(
+    `a poll that names an earlier epoch is told again how it goes on, with ${lost} messages lost`,
+    overEngine({}, async (w, engine) => {
+      const { session, connection } = await w.hubClient(1, "bob", "c");
+      await w.publish(0, "c", 1, 2, 3);
+      const { epoch: first } = await w.log("c");
+      const poll = async (epoch: string, seq: number, open: number[] = []) => {
+        const from = connection.frames.length;
+        session.adopt("c", epoch, seq, open, connection);
+        await w.pass(SECOND);
+        return connection.frames.slice(from).map((frame): unknown =>
+          frame.type === "channel_message" ? frame.seq : frame.type
+        );
+      };
+      await poll(first, 2, [2, 2]);
+      await engine.failOver({ c: lost });
+      await w.pass(5 * SECOND);
+      const { epoch } = await w.log("c");
+      // Whatever was sent was lost with the answer.
+      const told = lost ? ["channel.epoch", "channel.gap", 2] : ["channel.epoch", 3];
+      assertEquals(await poll(first, 2, [2, 2]), told);
+      assertEquals(await poll(first, 2, [2, 2]), told);
+      if (lost) session.ack("c", epoch, 1, [], connection);
+      assertEquals(await poll(epoch, 2, [2, 2]), lost ? [] : [3]);
+      await w.nodes[1].hub.detach(session, connection, "lost");
+    }),
+  );
+}
+
+Deno.test(
+  "a session that another node goes on with is told of the epoch that began meanwhile",
+  overEngine({}, async (w, engine) => {
+    const { session, connection } = await w.hubClient(0, "bob", "c");
+    await w.publish(0, "c", 1, 2);
+    await w.pass(SECOND);
+    const { epoch: first } = await w.log("c");
+    const { holder } = session;
+    w.kill(0);
+    await engine.failOver({});
+    await w.pass(30 * SECOND);
+    const moved = await w.hubClient(1, "bob", "c", holder);
+    const { epoch } = await w.nodes[1].interposed.target.states(["c"], w.clock.now()).then(([it]) =>
+      it!
+    );
+    assertEquals(moved.connection.frames[0], {
+      type: "channel.epoch",
+      channel: "c",
+      epoch,
+      earlier: [{ epoch: first, base: 2 }],
+    });
+    assertEquals(connection.frames.filter(({ type }) => type === "channel.epoch"), []);
+    await w.startNode(0);
+    await w.nodes[1].hub.detach(moved.session, moved.connection, "lost");
   }),
 );

@@ -167,6 +167,17 @@ Deno.test(
   }),
 );
 
+Deno.test("no client id and subject can be spelled as another pair", async () => {
+  const w = new World();
+  const victim = w.dial("bob", {}, { subject: "team:alice" });
+  await victim.ask({ type: "ping" }, "pong");
+  const thief = w.dial("bob:team", {}, { subject: "alice" });
+  await thief.ask({ type: "ping" }, "pong");
+  assertEquals([victim.closed, thief.closed], [undefined, undefined]);
+  assertEquals(w.hub.sessionCount, 2);
+  await w.end();
+});
+
 Deno.test("clients of one name under two subjects are two clients", async () => {
   const w = new World();
   const [a, b] = ["a", "b"].map((subject) => w.dial("bob", {}, { subject }));

@@ -5,6 +5,7 @@ import { Gateway, type GatewayOptions } from "../../mod.ts";
 import { POLL_ROUTES } from "../../server/http/poll.ts";
 import { OPTION_BY_PATH } from "../../server/options/table.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
+import { type Engine, failoverStore } from "../core/failover_store.ts";
 import { codeBlocks } from "./blocks.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -237,6 +238,7 @@ class Stage {
   readonly #clock = new ManualClock(Date.UTC(2026, 0, 1));
   readonly #options: GatewayOptions;
   #gateway: Gateway;
+  readonly #engine: Engine | undefined;
   readonly #sockets = new Map<string, FakeSocket>();
   /** What each connection was sent, and the document has not said yet. */
   readonly #came = new Map<string, string[]>();
@@ -256,7 +258,10 @@ class Stage {
       at[keys.at(-1)!] = JSON.parse(value);
     }
     this.#options = options;
-    this.#gateway = new Gateway(this.#options, { clock: this.#clock });
+    const failsOver = lines.some(({ text }) => text.startsWith("the store fails over"));
+    const over = failsOver ? failoverStore(options, this.#clock) : undefined;
+    this.#engine = over?.engine;
+    this.#gateway = new Gateway(this.#options, { clock: this.#clock, store: over?.store });
   }
 
   async play({ who, by, text }: Line): Promise<void> {
@@ -289,6 +294,10 @@ class Stage {
     const [, seconds] = /^([\d.]+) s pass/.exec(text) ?? [];
     if (seconds !== undefined) await this.#clock.advance(1000 * Number(seconds));
     if (text.startsWith("the gateway shuts down")) void this.#gateway.stop();
+    if (text.startsWith("the store fails over")) {
+      const [, channel] = /without the last message of (\S+)$/.exec(text) ?? [];
+      await this.#engine!.failOver(channel === undefined ? {} : { [channel]: 1 });
+    }
     if (text.startsWith("the gateway restarts")) {
       await this.#stop();
       this.#came.clear();

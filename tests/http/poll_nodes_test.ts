@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { PushError } from "@push/client/protocol";
 import type { GatewayOptions } from "../../mod.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
 import { ask } from "../support/http_client.ts";
@@ -109,6 +110,65 @@ Deno.test("a poller goes on at another node when its own was killed, named or no
   await nodes.clock.advance(15_000);
   await two.gateway.publish("news", 3);
   for (const poller of pollers) assertEquals(data(await poller.next(two)), [3]);
+});
+
+Deno.test("a token is good though the node that took its session died before it wrote that down", async () => {
+  await using nodes = await ServedNodes.start(3, QUIET);
+  const [one, two, three] = nodes.nodes;
+  for (const client_id of [undefined, "ann"]) {
+    const ann = await RoamingPoller.register(one, { client_id });
+    await ann.must(one, "subscribe", { channel: "news" });
+    const keep = two.node.keep.bind(two.node);
+    two.node.keep = async (...args) => {
+      if (args[0].startsWith("poller:")) throw new PushError("unavailable");
+      await keep(...args);
+    };
+    assertEquals((await ann.post(two, "messages")).status, 503);
+    two.node.keep = keep;
+    await one.gateway.publish("news", 1);
+    assertEquals(data(await nodes.awaits(ann.next(three))), [1]);
+    assertEquals((await ann.post(one, "subscribe", { channel: "more" })).status, 200);
+  }
+});
+
+Deno.test("a node that did not notice that a poller has gone takes nothing back", async () => {
+  await using nodes = await ServedNodes.start(3, QUIET);
+  const [one, two, three] = nodes.nodes;
+  await nodes.clock.advance(1_000);
+  const ann = await RoamingPoller.register(one);
+  await ann.must(one, "subscribe", { channel: "news" });
+  await nodes.clock.advance(29_200);
+  nodes.cluster.rumours = { loss: 1, repeats: 0, delay: 0, jitter: 0 };
+  for (const node of [two, three]) assertEquals(await nodes.awaits(ann.poll(node)), []);
+  // Meanwhile the first would say anew that it has the poller.
+  await nodes.clock.advance(6_000);
+  nodes.cluster.rumours = { loss: 0, repeats: 0, delay: 0, jitter: 0 };
+  for (const [i, node] of [two, one, three].entries()) {
+    await three.gateway.publish("news", i);
+    const [message] = await nodes.awaits(ann.next(node));
+    assertEquals([message.data, await ann.ack(node, message)], [i, true]);
+  }
+});
+
+Deno.test("a record that was overwritten by an older one is written anew", async () => {
+  await using nodes = await ServedNodes.start(3, QUIET);
+  const [one, two, three] = nodes.nodes;
+  const records: Parameters<typeof one.node.keep>[] = [];
+  const keep = one.node.keep.bind(one.node);
+  one.node.keep = async (...args) => {
+    if (args[0].startsWith("poller:")) records.push(args);
+    await keep(...args);
+  };
+  const ann = await RoamingPoller.register(one);
+  await ann.must(one, "subscribe", { channel: "news" });
+  for (const node of [two, three]) assertEquals(await ann.poll(node), []);
+  await keep(...records.at(-1)!);
+  assertEquals(await ann.poll(three), []);
+  await ann.must(three, "subscribe", { channel: "more" });
+  for (const channel of ["news", "more"]) await one.gateway.publish(channel, channel);
+  const received = await nodes.awaits(ann.next(one));
+  received.push(...received.length < 2 ? await nodes.awaits(ann.next(two)) : []);
+  assertEquals(data(received).sort(), ["more", "news"]);
 });
 
 Deno.test("requests of one poller that reach several nodes at once all work", async () => {

@@ -1,11 +1,15 @@
 import type { GatewayOptions } from "../../mod.ts";
+import { failoverStore } from "../core/failover_store.ts";
 import { startGateway } from "../support/gateway.ts";
 import { ask } from "../support/http_client.ts";
 import { SocketClock } from "../support/socket_clock.ts";
 import { WireClient } from "../support/wire_client.ts";
 import { differs, fill, type Kept } from "./match.ts";
 
-/** One step of a conversation; exactly one of `open`, `client`, `post`, `get`, `close`, `advance`. */
+/**
+ * One step of a conversation; exactly one of `open`, `client`, `post`, `get`, `close`, `advance`,
+ * `failOver`.
+ */
 export interface Step {
   /** Opens a WebSocket under this name, with what stands behind `?` and header fields. */
   open?: string;
@@ -28,6 +32,8 @@ export interface Step {
   code?: number;
   /** Lets that many seconds pass. */
   advance?: number;
+  /** Another engine takes over the logs, without so many messages of each channel. */
+  failOver?: { [channel: string]: number };
 }
 
 /** A conversation between clients and a gateway of its own. */
@@ -60,7 +66,9 @@ export async function readVectors(): Promise<[name: string, file: VectorFile][]>
  */
 export async function play({ gateway: options, steps }: Conversation): Promise<void> {
   const clock = new SocketClock();
-  await using served = await startGateway(options, { clock });
+  const { engine, store } = failoverStore(options ?? {}, clock);
+  const failsOver = steps.some(({ failOver }) => failOver !== undefined);
+  await using served = await startGateway(options, { clock, ...(failsOver ? { store } : {}) });
   await using clients = new AsyncDisposableStack();
   const sockets = new Map<string, WireClient>();
   const kept: Kept = new Map();
@@ -94,6 +102,8 @@ export async function play({ gateway: options, steps }: Conversation): Promise<v
       await socket(step.close).close(step.code ?? 1000);
     } else if (step.closed !== undefined) {
       compare((await socket(step.closed).closed).code, step.code);
+    } else if (step.failOver !== undefined) {
+      await engine.failOver(step.failOver);
     } else if (step.advance !== undefined) {
       await clock.advance(step.advance * 1000);
     } else {

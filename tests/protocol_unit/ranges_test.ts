@@ -56,6 +56,20 @@ Deno.test("RangeSet.dropUpTo() drops from the front, also a part of a range", ()
   assertEquals([set.toRanges(), set.size], [[], 0]);
 });
 
+Deno.test("RangeSet.dropAbove() drops from the end, also a part of a range", () => {
+  for (
+    const [n, ranges, size] of [[-1, [], 0], [2, [1, 2], 2], [3, [1, 2], 2], [
+      4,
+      [1, 2, 4, 4],
+      3,
+    ]] as const
+  ) {
+    const set = new RangeSet([1, 2, 4, 9]);
+    set.dropAbove(n);
+    assertEquals([set.toRanges(), set.size], [[...ranges], size]);
+  }
+});
+
 Deno.test("RangeSet.toRanges() is a copy", () => {
   const set = new RangeSet([1, 2]);
   set.toRanges().push(9, 9);

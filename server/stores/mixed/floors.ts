@@ -85,15 +85,20 @@ export class Floors {
   readonly #lease: number;
   /** Channels that Redis has an entry of. */
   readonly #told = new Set<string>();
+  /** Channels that are in Redis' list of those with an entry. */
+  readonly #listed = new Set<string>();
   #lives = 0;
   #isHeld = false;
   #cancel: Cancel | undefined;
   #flushing: Promise<void> = Promise.resolve();
   #isClosed = false;
+  readonly #unwatch: () => void;
 
   /** @param options whose needs, and where to tell them */
   constructor(options: FloorsOptions) {
     this.#options = options;
+    // A server that comes back, or stands in for another, may have lost what it was told last.
+    this.#unwatch = options.link.watch(() => this.#doubt());
     this.#lease = Math.max(LEASES * options.lease, AT_LEAST);
   }
 
@@ -121,6 +126,7 @@ export class Floors {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#unwatch();
     this.#cancel?.();
     await this.#flushing;
     if (this.#isHeld) await this.#bury(this.#name).catch(() => {});
@@ -140,8 +146,16 @@ export class Floors {
     });
   }
 
+  /** Tells everything again, soon. */
+  #doubt(): void {
+    const { needs } = this.#options;
+    this.#listed.clear();
+    for (const channel of needs.channels) needs.doubt(channel);
+    this.#plan();
+  }
+
   async #hold(): Promise<string[]> {
-    const { link, keys, needs } = this.#options;
+    const { link, keys } = this.#options;
     const args = [this.#name, this.#lease];
     const answer = await link.run(HOLD, [keys.nodes("holders")], args) as (string | number)[];
     const [had, ...over] = answer;
@@ -149,7 +163,7 @@ export class Floors {
       this.#lives++;
       this.#isHeld = false;
       this.#told.clear();
-      for (const channel of needs.channels) needs.doubt(channel);
+      this.#doubt();
       return await this.#hold();
     }
     this.#isHeld = true;
@@ -170,11 +184,13 @@ export class Floors {
     const { link, needs } = this.#options;
     if (!this.#isHeld) await this.#hold();
     const fresh = channels.filter((channel) =>
-      !this.#told.has(channel) && needs.of(channel).length > 0
+      !this.#listed.has(channel) && needs.of(channel).length > 0
     );
     // First the list of what there is to remove, so that nothing is left behind for good.
     for (let i = 0; i < fresh.length; i += BATCH) {
-      await link.command("sadd", this.#listOf(this.#name), ...fresh.slice(i, i + BATCH));
+      const some = fresh.slice(i, i + BATCH);
+      await link.command("sadd", this.#listOf(this.#name), ...some);
+      for (const channel of some) this.#listed.add(channel);
     }
     await Promise.all(channels.map(async (channel) => {
       const pairs = needs.of(channel);
@@ -184,6 +200,7 @@ export class Floors {
         this.#told.add(channel);
       } else {
         this.#told.delete(channel);
+        this.#listed.delete(channel);
         await link.command("srem", this.#listOf(this.#name), channel);
       }
     }));

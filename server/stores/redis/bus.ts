@@ -161,6 +161,10 @@ export class Bus implements AsyncDisposable {
         if (ear.line.redis === redis) topic.standsAt = owner;
         return;
       } catch (error) {
+        // It may stand after all, and would be heard by nobody for as long as the connection lives.
+        if (replyCode(error) === undefined && ear.line.redis === redis) {
+          ear.line.renew("it does not answer");
+        }
         if (replyCode(error) !== "MOVED" || tries === TRIES) throw error;
         link.look();
         await this.#pause();
@@ -225,13 +229,14 @@ export class Bus implements AsyncDisposable {
 
   /** Subscribes again to everything that a server has; tells the lapse once that is done. */
   #restore(ear: Ear): void {
+    ear.restores++;
     ear.restoring ??= this.#doRestore(ear).finally(() => ear.restoring = undefined);
   }
 
   async #doRestore(ear: Ear): Promise<void> {
     const { link, onLapse } = this.#options;
     while (this.#closing === undefined && ear.line.redis !== undefined) {
-      const { redis } = ear.line;
+      const { line: { redis }, restores } = ear;
       const topics = this.#topics.values().filter(({ name }) => link.ownerOf(name) === ear.owner);
       const found = [...topics];
       try {
@@ -244,6 +249,8 @@ export class Bus implements AsyncDisposable {
           // Given up while it was being subscribed to.
           if (!this.#topics.has(topic.name)) this.#unsubscribe(ear.owner, topic.name);
         }
+        // More has been lost meanwhile, which may be none of what was subscribed just now.
+        if (ear.restores !== restores) continue;
         onLapse.call(this.#options);
         return;
       } catch (error) {

@@ -13,6 +13,8 @@ export class Ear {
   isLost = false;
   /** Of subscribing to everything again. */
   restoring: Promise<void> | undefined;
+  /** How often that was asked for. */
+  restores = 0;
   /** Topic that it is probed by. */
   probeTopic: string | undefined;
   /** Whether that topic is subscribed. */

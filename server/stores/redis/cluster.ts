@@ -13,6 +13,7 @@ import type { RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import { decodeNotice } from "./notice.ts";
 import { RedisRoster, rowsMessageOf } from "./roster.ts";
+import type { Script } from "./script.ts";
 
 /** What a {@linkcode RedisCluster} is made with. */
 export interface RedisClusterOptions {
@@ -22,7 +23,7 @@ export interface RedisClusterOptions {
   readonly keys: RedisKeys;
   /** Names this node among the others: random, and another one at each start. */
   readonly node: string;
-  /** Milliseconds that a node counts as alive after it renewed its lease. */
+  /** Milliseconds after which others take a node for dead, at most, after it renewed its lease. */
   readonly lease: number;
   /** Whether sessions and positions are in Redis. */
   readonly sharesSessions: boolean;
@@ -34,11 +35,31 @@ export interface RedisClusterOptions {
 
 const PROBE_INTERVAL = 5_000;
 
+/** Where claims are taken without memory left, it must be written down, too, who has a poller now. */
+const KEEP: Script = {
+  name: "keep",
+  lua: `-- Keeps a text for so many milliseconds, in the stead of the one before.
+-- flags: allow-oom
+-- KEYS: text
+-- ARGV: text, milliseconds
+-- returns nothing
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])`,
+};
+
+/**
+ * Milliseconds that Redis takes a node for alive. The others look after a quarter of the lease, or
+ * where it is short after a second or a third of it: so a node that died is gone for them, too, within
+ * one lease.
+ */
+function rosterLease(lease: number): number {
+  return Math.floor(lease - Math.max(lease / 4, Math.min(1_000, lease / 3)));
+}
+
 /** What the nodes that share one Redis say to each other: by its publish/subscribe and some keys. */
 export class RedisCluster implements Cluster, AsyncDisposable {
   /** Names this node among the others. */
   readonly node: string;
-  /** Milliseconds that a node counts as alive after it renewed its lease. */
+  /** Milliseconds after which others take a node for dead, at most, after it renewed its lease. */
   readonly lease: number;
   /** Whether sessions and positions are shared. */
   readonly sharesSessions: boolean;
@@ -57,7 +78,7 @@ export class RedisCluster implements Cluster, AsyncDisposable {
     this.sharesSessions = sharesSessions;
     this.#link = link;
     this.#keys = keys;
-    this.#roster = new RedisRoster(link, keys, node, lease);
+    this.#roster = new RedisRoster(link, keys, node, rosterLease(lease));
     this.#bus = new Bus({
       link,
       clock,
@@ -125,7 +146,7 @@ export class RedisCluster implements Cluster, AsyncDisposable {
 
   /** Keeps a text under a name (see {@linkcode Cluster.keep}). */
   async keep(name: string, text: string, ttl: number): Promise<void> {
-    await this.#link.command("set", this.#keys.kept(name), text, "PX", Math.max(Math.ceil(ttl), 1));
+    await this.#link.run(KEEP, [this.#keys.kept(name)], [text, Math.max(Math.ceil(ttl), 1)]);
   }
 
   /** The text that was kept under a name (see {@linkcode Cluster.kept}). */

@@ -18,7 +18,9 @@ const BATCH = 100;
 
 const ANNOUNCE: Script = {
   name: "announce letters",
-  lua: `-- Says that channels have dead letters, or are about to.
+  lua:
+    `-- Says that channels have dead letters, or are about to. There are never more of them than channels.
+-- flags: allow-oom
 -- KEYS: letters
 -- ARGV: channel...
 -- returns {bad}

@@ -44,6 +44,8 @@ export class RedisLink implements AsyncDisposable {
   readonly peer: string;
   /** Milliseconds by which the store's time is ahead of the server's. 0, but in tests. */
   timeOffset = 0;
+  /** Whether Redis writes everything to the disk before it answers, as far as is known. */
+  writesAtOnce = false;
   readonly #settings: RedisSettings;
   readonly #address: Address;
   readonly #clock: Clock;

@@ -1,5 +1,5 @@
 import { type Json, PushError } from "@push/client/protocol";
-import { type Clock, type RandomBytes, randomEpoch, randomId } from "../../clock.ts";
+import { type Clock, type RandomBytes, randomId } from "../../clock.ts";
 import { messageBytes } from "../memory/bytes.ts";
 import type {
   Appended,
@@ -11,8 +11,9 @@ import type {
   Retention,
   StoredMessage,
 } from "../store.ts";
-import type { RedisKeys } from "./keys.ts";
+import { escapeName, type RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
+import { newEpoch } from "./log_epoch.ts";
 import { APPEND } from "./log_append.ts";
 import { headerOf, type Told, toldOf } from "./log_entry.ts";
 import { checkFormat } from "./log_format.ts";
@@ -27,7 +28,7 @@ import { NOTICE_BYTES, SEPARATOR } from "./notice.ts";
 /** What a {@linkcode RedisLog} is made with. */
 export interface RedisLogOptions {
   /** The connection. Its owner opens and closes it. */
-  readonly link: Pick<RedisLink, "run" | "command" | "isCluster">;
+  readonly link: Pick<RedisLink, "run" | "command" | "isCluster" | "writesAtOnce">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -92,7 +93,7 @@ export class RedisLog {
   /** Makes sure that a channel exists; resolves to whether it is new. */
   async create(channel: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
     const { link, keys, random } = this.#options;
-    const args = [randomEpoch(random), JSON.stringify(metadata), this.#backstop];
+    const args = [newEpoch(random, link), JSON.stringify(metadata), this.#backstop];
     const answer = await link.run(CREATE, logKeys(keys, channel), args);
     return (await this.#known(channel, answer)).isNew;
   }
@@ -174,7 +175,7 @@ export class RedisLog {
     const isTold = sizes.reduce((sum, bytes) => sum + bytes, 0) <= NOTICE_BYTES &&
       !drafts.some(({ payload }) => payload.includes(SEPARATOR));
     return [
-      randomEpoch(random),
+      newEpoch(random, link),
       kept.messageTtl,
       kept.historySize,
       kept.historyBytes,
@@ -208,9 +209,14 @@ export class RedisLog {
   }
 }
 
-/** Key of a publish id: no subject and id can be spelled as another pair. Empty for none. */
+/**
+ * Key of a publish id: no subject and id can be spelled as another pair, nor by half of a surrogate
+ * pair, of which UTF-8 would make any other. Empty for none.
+ */
 function publishIdOf({ id, subject }: Draft): string {
-  return id === undefined ? "" : `${subject.length}:${subject}${id}`;
+  if (id === undefined) return "";
+  const key = `${subject.length}:${subject}${id}`;
+  return key.isWellFormed() ? key : `~${escapeName(key)}`;
 }
 
 /** What an append's answer says of each draft. */

@@ -57,7 +57,7 @@ export function seqOf(id: unknown): number | undefined {
 export function toldOf(answer: unknown): Told {
   const words = typeof answer === "string" ? answer.split(" ") : [];
   // What is spoiled among the earlier epochs is left out: a position of such a one has a gap.
-  const eras = words[6]?.match(/\b[a-z0-9]{1,32}:\d{1,15}\b/g)?.join(",") ?? "";
+  const eras = words[6]?.match(/\b[a-z0-9]{1,32}:\d{1,15}(?:\?|\b)/g)?.join(",") ?? "";
   const state = words.length < 7 ? undefined : stateOf([...words.slice(0, 4), eras]);
   if (state === undefined) {
     throw new TypeError(`Cannot read a channel's state as Redis answered '${answer}'`);
@@ -75,9 +75,10 @@ export function stateOf(words: readonly string[]): Told["state"] | undefined {
   if (words[4] === "") return state;
   const earlier: Era[] = [];
   for (const era of words[4].split(",")) {
-    const [name, base] = era.split(":");
+    const [, name, base, mark] = /^([^:]*):(\d+)(\??)$/.exec(era) ?? [];
     if (!isEpoch(name) || !isSeq(Number(base))) return undefined;
-    earlier.push({ epoch: name, base: Number(base) });
+    const found = { epoch: name, base: Number(base) };
+    earlier.push(mark === "" ? found : { ...found, isLossy: true });
   }
   return { ...state, earlier };
 }

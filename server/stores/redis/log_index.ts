@@ -1,7 +1,8 @@
-import { type RandomBytes, randomEpoch, randomId } from "../../clock.ts";
+import { type RandomBytes, randomId } from "../../clock.ts";
 import type { Retention, StoreStats } from "../store.ts";
 import { escapeName, nameOf, type RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
+import { newEpoch } from "./log_epoch.ts";
 import { type Told, toldOf } from "./log_entry.ts";
 import { DUE, LIST, OLDEST, TALLY, UNLIST } from "./log_index_scripts.ts";
 import { LET_GO, TAKE_LEASE } from "./log_lease.ts";
@@ -18,7 +19,7 @@ export type LogStats = Pick<
 /** What a {@linkcode LogIndex} is made with. */
 export interface LogIndexOptions {
   /** The connection. */
-  readonly link: Pick<RedisLink, "run" | "command">;
+  readonly link: Pick<RedisLink, "run" | "command" | "writesAtOnce">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -51,6 +52,7 @@ export class LogIndex {
   readonly #options: LogIndexOptions;
   readonly #token: string;
   readonly #marked = new Set<string>();
+  #turns = 0;
   #time = 0;
   #lostBefore: readonly [evicted: number, expired: number] = [0, 0];
 
@@ -106,11 +108,8 @@ export class LogIndex {
 
   /** Visits channels that are due, unless another node does just now. */
   async sweep(): Promise<void> {
-    const { link, keys } = this.#options;
     this.#marked.clear();
-    const lease = keys.sweep("log");
-    if (await link.run(TAKE_LEASE, [lease], [this.#token, LEASE]) !== 1) return;
-    try {
+    await this.#alone(async () => {
       let before = "";
       const visited = new Set<string>();
       for (let most = BATCH; most <= MOST_VISITS; most += BATCH) {
@@ -121,9 +120,7 @@ export class LogIndex {
         if (visited.size < most) break;
       }
       await this.#makeRoom((await this.#totals())[1]);
-    } finally {
-      await link.run(LET_GO, [lease], [this.#token]);
-    }
+    });
   }
 
   /** Counts, after a visit to the channels that are longest due. */
@@ -131,7 +128,10 @@ export class LogIndex {
     const { link, keys } = this.#options;
     this.#marked.clear();
     await this.#visit("");
-    await this.#makeRoom((await this.#totals())[1]);
+    const { maxStoreBytes } = this.#options.retention;
+    if ((await this.#totals())[1] > maxStoreBytes) {
+      await this.#alone(async () => await this.#makeRoom((await this.#totals())[1]));
+    }
     const [channels, [messages, bytes, ...lost]] = await Promise.all([
       link.command("ZCARD", keys.channels) as Promise<number>,
       this.#totals(),
@@ -141,6 +141,20 @@ export class LogIndex {
       sum - (sum < this.#lostBefore[i] ? 0 : this.#lostBefore[i])
     );
     return { channels, messages, bytes, evicted, expired };
+  }
+
+  /** Does something unless another does just now: two that make room would make twice as much. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    const { link, keys } = this.#options;
+    const lease = keys.sweep("log");
+    // Each has a name of its own, also where one node does both.
+    const token = `${this.#token}.${++this.#turns}`;
+    if (await link.run(TAKE_LEASE, [lease], [token, LEASE]) !== 1) return;
+    try {
+      await work();
+    } finally {
+      await link.run(LET_GO, [lease], [token]);
+    }
   }
 
   async #visit(before: string): Promise<{ until: string; names: string[] }> {
@@ -240,7 +254,7 @@ export class LogIndex {
       // Another program has written this name: there is no such channel.
       if (channel === undefined) return answers.set(name, null);
       const all = [...logKeys(keys, channel), keys.dead(channel)];
-      const answer = await link.run(script, all, [randomEpoch(random), ...args]);
+      const answer = await link.run(script, all, [newEpoch(random, link), ...args]);
       if (Array.isArray(answer)) saw(toldOf(answer[0]));
       answers.set(name, answer);
     }));

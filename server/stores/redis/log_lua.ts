@@ -1,13 +1,15 @@
 /**
  * Lua that every script about one channel's log begins with. Its keys are always, in this order, the
  * channel's meta, log, floors, and the two hashes of publish ids ({@linkcode logKeys}); `ARGV[2]` is
- * an epoch that a new log, or a log on another run of the server, is to have.
+ * an epoch that a new log, or a log on another run of the server, is to have; with `!` behind it where
+ * Redis writes everything to the disk before it answers (`log_epoch.ts`).
  *
  * The meta hash has
  *
  * - `epoch`, `head`, `oldest`: as in `LogState`;
- * - `run`: the run of the server (`runid()`) in which the epoch holds, and `earlier`: the epochs
- *   before it that go on in it, newest first, as `epoch:base,epoch:base`;
+ * - `run`: the run of the server (`runid()`) in which the epoch holds, `server`: that server's process
+ *   and, in a Cluster, its node, and `earlier`: the epochs before it that go on in it, newest first, as
+ *   `epoch:base,epoch:base`; with `?` behind the base where messages above it may have been answered;
  * - `at`: time of the oldest message; empty if there is none;
  * - `cum`: bytes of all messages that there ever were, and `gone`: of those below `oldest`;
  * - `used`: time of the last use while empty; `kept`: time at which expiry was put off;
@@ -32,6 +34,8 @@ export const PARSE_LUA = `
 local time = now()
 local FIELDS = {'epoch', 'head', 'oldest', 'at', 'cum', 'gone', 'run', 'earlier', 'used', 'kept',
   'evicted', 'expired'}
+local EPOCH = string.match(ARGV[2], '^%w+')
+
 local function whole(text)
   if text and #text < 16 and string.match(text, '^%d+$') then return tonumber(text) end
 end
@@ -67,14 +71,21 @@ local function aside(key)
   end
 end
 
+-- The process of the server, and its node in a Cluster.
+local function server()
+  local node = redis.pcall('CLUSTER', 'MYID')
+  local process = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  return (process or '') .. ':' .. (type(node) == 'string' and node or '')
+end
+
 local function begin(metadata)
   redis.call('UNLINK', META, LOG, KEYS[4], KEYS[5])
   local c = {
-    epoch = ARGV[2], head = 0, oldest = 1, cum = 0, gone = 0, run = runid(), earlier = '',
+    epoch = EPOCH, head = 0, oldest = 1, cum = 0, gone = 0, run = runid(), earlier = '',
     used = time, kept = 0, evicted = 0, expired = 0, bad = 0, isNew = 1,
   }
   redis.call('HSET', META, 'epoch', c.epoch, 'head', 0, 'oldest', 1, 'at', '', 'cum', 0, 'gone', 0,
-    'run', c.run, 'earlier', '', 'used', int(time), 'created', int(time), 'metadata', metadata or '{}')
+    'run', c.run, 'server', server(), 'earlier', '', 'used', int(time), 'created', int(time), 'metadata', metadata or '{}')
   -- Positions are of a log that is no more: nothing of this one is settled.
   if redis.call('EXISTS', FLOORS) == 1 then
     local reset = redis.pcall('ZUNIONSTORE', FLOORS, 1, FLOORS, 'WEIGHTS', 0)
@@ -83,17 +94,31 @@ local function begin(metadata)
   return c
 end
 
+-- Whether the server that answers now can have lost writes that the one before has answered. It has
+-- not if it still is the same process and was not promoted, if the channel was moved to it from another
+-- node of a Cluster, and if it was only started again and writes to the disk before it answers.
+local function may_have_lost(c, here)
+  local before = redis.call('HGET', META, 'server') or ''
+  local last = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)') or ''
+  local was_promoted = string.match(last, '[^0]') ~= nil
+  if before == here then return was_promoted end
+  local node = string.match(here, ':(.+)$')
+  if node and before ~= '' and string.match(before, ':(.+)$') ~= node then return last == c.run end
+  return was_promoted or string.sub(ARGV[2], -1) ~= '!'
+end
+
 -- The server was started or promoted since: its last writes may be lost, and their numbers come anew.
 local function renew(c, run)
-  local eras = c.epoch .. ':' .. int(c.head)
+  local here = server()
+  local eras = c.epoch .. ':' .. int(c.head) .. (may_have_lost(c, here) and '?' or '')
   local count = 1
-  for era in string.gmatch(c.earlier, '[a-z0-9]+:%d+') do
+  for era in string.gmatch(c.earlier, '[a-z0-9]+:%d+%??') do
     if count == 16 then break end
     eras = eras .. ',' .. era
     count = count + 1
   end
-  c.epoch, c.run, c.earlier = ARGV[2], run, eras
-  redis.call('HSET', META, 'epoch', c.epoch, 'run', run, 'earlier', eras)
+  c.epoch, c.run, c.earlier = EPOCH, run, eras
+  redis.call('HSET', META, 'epoch', c.epoch, 'run', run, 'server', here, 'earlier', eras)
   local lost = redis.pcall('ZRANGEBYSCORE', FLOORS, '(' .. int(c.head), '+inf')
   for i = 1, lost.err and 0 or #lost do redis.call('ZADD', FLOORS, c.head, lost[i]) end
 end

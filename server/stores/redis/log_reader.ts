@@ -1,15 +1,16 @@
-import { type RandomBytes, randomEpoch } from "../../clock.ts";
+import type { RandomBytes } from "../../clock.ts";
 import type { Retention, StoredMessage } from "../store.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
+import { newEpoch } from "./log_epoch.ts";
 import { decodeMessage, seqOf, type Told, toldOf } from "./log_entry.ts";
 import { logKeys } from "./log_lua.ts";
-import { MEND, READ } from "./log_scripts.ts";
+import { CREATE, MEND, READ } from "./log_scripts.ts";
 
 /** What a {@linkcode LogReader} is made with. */
 export interface LogReaderOptions {
   /** The connection. */
-  readonly link: Pick<RedisLink, "run">;
+  readonly link: Pick<RedisLink, "run" | "writesAtOnce">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -60,7 +61,8 @@ export class LogReader {
   }
 
   /**
-   * Reads at most `limit` messages after a number, and fewer only where the log ends. What cannot be
+   * Reads at most `limit` messages after a number, and fewer only where the log ends. A channel that is
+   * not there is created, for which Redis must have memory left. What cannot be
    * read is dropped from the log, with all before it: the state says so by its oldest number.
    */
   async read(channel: string, after: number, limit: number): Promise<ReadPage> {
@@ -94,11 +96,20 @@ export class LogReader {
     const { link, keys, random, retention, backstop, saw } = this.#options;
     const { messageTtl, metaTtl } = retention;
     const count = Math.min(limit, BLOCK_SIZE);
-    const args = [randomEpoch(random), messageTtl, metaTtl, backstop, after, count, BLOCK_BYTES];
-    const answer = await link.run(READ, logKeys(keys, channel), args);
+    const args = [newEpoch(random, link), messageTtl, metaTtl, backstop, after, count, BLOCK_BYTES];
+    let isNew = false;
+    let answer = await link.run(READ, logKeys(keys, channel), args);
+    while (answer === null) {
+      const created = await link.run(CREATE, logKeys(keys, channel), [args[0], "{}", backstop]);
+      const told = toldOf(created);
+      saw(told);
+      isNew ||= told.isNew;
+      answer = await link.run(READ, logKeys(keys, channel), args);
+    }
     const [text, isStopped, ...pages] = answer as [string, number, ...Entry[][]];
-    const told = toldOf(text);
-    saw(told);
+    const found = toldOf(text);
+    saw(found);
+    const told = { ...found, isNew: found.isNew || isNew };
     const read = decode(pages.flat(), Math.max(after, told.state.oldest - 1));
     const { head } = told.state;
     if (isStopped === 0 && read.to < head) {
@@ -110,8 +121,9 @@ export class LogReader {
 
   async #mend(channel: string, { broken, count, foreign }: Block): Promise<void> {
     const { link, keys, random, saw } = this.#options;
-    const args = [randomEpoch(random), broken, count, ...foreign];
-    saw(toldOf(await link.run(MEND, logKeys(keys, channel), args)));
+    const args = [newEpoch(random, link), broken, count, ...foreign];
+    const answer = await link.run(MEND, logKeys(keys, channel), args);
+    if (answer !== null) saw(toldOf(answer));
   }
 }
 

@@ -20,14 +20,16 @@ return state(c)
 export const READ: Script = {
   name: "read",
   lua: `
--- Reads what comes after a number. Creates the channel.
+-- Reads what comes after a number.
 -- flags: allow-oom
 -- KEYS: meta, log, floors, ids, ids
 -- ARGV: 2 epoch if one begins, 3 messageTtl, 4 metaTtl, 5 ms after which Redis may drop an unused
 --   channel, 6 number, 7 most entries, 8 bytes of payloads after which it stops
--- returns: {state, 1 if it stopped before the log's end, entries, entries, …}
+-- returns: {state, 1 if it stopped before the log's end, entries, entries, …}; nil if there is no such
+--   channel, which 'create' makes where there is memory for it
 ${OPEN_LUA}${CUT_LUA}
-local c = open(true)
+local c = open(false)
+if not c then return false end
 local isExpired = expire(c, time - tonumber(ARGV[3]))
 -- A channel that is used is not idle; to note that once in a while is enough.
 if c.oldest > c.head and time - c.used > tonumber(ARGV[4]) / 16 then
@@ -119,9 +121,10 @@ export const MEND: Script = {
 -- KEYS: meta, log, floors, ids, ids
 -- ARGV: 2 epoch if one begins, 3 number that cannot be read or 0, 4 how many cannot, then ids of
 --   foreign entries
--- returns: state
+-- returns: state; nil if there is no such channel
 ${OPEN_LUA}${CUT_LUA}
-local c = open(true)
+local c = open(false)
+if not c then return false end
 for i = 5, #ARGV do
   local gone = redis.pcall('XDEL', LOG, ARGV[i])
   if gone == 1 then c.bad = c.bad + 1 end

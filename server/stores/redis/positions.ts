@@ -68,7 +68,7 @@ export class RedisPositions {
     channels: readonly string[],
   ): Promise<(Cursor | undefined)[] | undefined> {
     const look = await lookAt(this.#parts, key, channels);
-    // Also where it is no more: that a position is gone with it must not look like none.
+    if (look.generation === 0) return channels.map(() => undefined);
     if (look.generation !== generation) return undefined;
     const loaded = await Promise.all(
       channels.map((channel, i) =>

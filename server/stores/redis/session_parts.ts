@@ -25,6 +25,8 @@ export interface SessionParts {
   readonly node: string;
   /** Milliseconds that a session counts as attached after its node renewed it. */
   readonly lease: number;
+  /** Milliseconds that somebody waits for the answer to a claim, which does nothing after that. */
+  readonly patience: number;
   /** What this node knows of the sessions that it holds. */
   readonly leases: SessionLeases;
   /** What was lost. */
@@ -33,18 +35,23 @@ export interface SessionParts {
 
 /** Milliseconds that a session counts as attached after its node renewed it, unless said otherwise. */
 const LEASE = 15_000;
+/** Milliseconds that somebody waits for an answer, unless said otherwise. */
+const PATIENCE = 5_000;
 
 /** Makes what the three share. */
 export function sessionParts(
-  options: Pick<SessionParts, "link" | "keys" | "limits" | "node"> & { readonly lease?: number },
+  options:
+    & Pick<SessionParts, "link" | "keys" | "limits" | "node">
+    & Partial<Pick<SessionParts, "lease" | "patience">>,
 ): SessionParts {
-  const { link, keys, limits, node, lease = LEASE } = options;
+  const { link, keys, limits, node, lease = LEASE, patience = PATIENCE } = options;
   return {
     link,
     keys,
     limits,
     node,
     lease,
+    patience,
     // Half: what was seen is relied on only while nobody else can have taken the session for released.
     leases: new SessionLeases(lease / 2),
     tally: { sessionsForgotten: 0, evicted: 0, quarantined: 0 },

@@ -133,7 +133,7 @@ export class RedisSessions {
 
   async #claim(claim: Claim, begins: boolean, now: number): Promise<unknown[]> {
     const { key, holder, instance, attempt, ttl, secretHash, from, force } = claim;
-    const { node, lease } = this.#parts;
+    const { node, lease, patience } = this.#parts;
     try {
       return await this.#run(begins ? BEGIN_SCRIPT : CLAIM_SCRIPT, [key], [
         holder,
@@ -147,7 +147,7 @@ export class RedisSessions {
         begins ? "1" : "",
         force ? "1" : "",
         // Nobody waits for the answer so long.
-        this.#ahead === undefined ? "" : Math.ceil(now + this.#ahead + lease / 2),
+        this.#ahead === undefined ? "" : Math.ceil(now + this.#ahead + patience),
       ]);
     } catch (error) {
       // It surely did not begin, and gives its place back.

@@ -81,11 +81,12 @@ export class RedisStore implements Store {
 
   /** @param options where Redis is, and what to keep there */
   constructor(options: RedisStoreOptions) {
-    const { settings: { lease }, limits, random, clock = systemClock } = options;
+    const { settings: { lease, commandTimeout: patience }, limits, random } = options;
+    const { clock = systemClock } = options;
     const node = options.node ?? randomId(random);
     this.#base = new RedisBase({ ...options, node, clock, sharesSessions: true });
     const { link, keys } = this.#base;
-    const parts = sessionParts({ link, keys, limits, node, lease });
+    const parts = sessionParts({ link, keys, limits, node, lease, patience });
     this.#tally = parts.tally;
     this.#positions = new RedisPositions(parts);
     this.#sessions = new RedisSessions(parts, this.#positions);

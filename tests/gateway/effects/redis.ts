@@ -219,7 +219,8 @@ export const REDIS: Effects = {
       await until(async () => (await leases() as string[]).length === 2, "the node has a lease");
       const [seconds] = await redis.ask("time") as string[];
       const left = Number((await leases() as string[])[1]) / 1000 - Number(seconds);
-      assert(left > 3000 && left <= 3601, `${left} seconds are left`);
+      // The others look once in a quarter of the lease; Redis keeps it for the rest.
+      assert(left > 2600 && left <= 2701, `${left} seconds are left`);
     },
   },
 };

@@ -244,7 +244,8 @@ export class StoreModel {
     const node = this.#node;
     const renewed = await this.#stores[node].renew([{ key, generation }], this.#now);
     if (session === undefined || step.stale) {
-      return assertEquals(renewed, [{ key, held: false, redriven: [] }]);
+      const lost = session === undefined ? { lost: true as const } : {};
+      return assertEquals(renewed, [{ key, held: false, ...lost, redriven: [] }]);
     }
     if (session.node === node) this.#attach(session);
     const redriven = [...session.positions].flatMap(([name, { unseen }]) =>

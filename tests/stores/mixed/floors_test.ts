@@ -131,3 +131,26 @@ Deno.test("MixedStore tells again what it needs after Redis has lost everything"
     "the position in the new epoch is told",
   );
 });
+
+Deno.test("MixedStore tells again what it needs once its Redis was away", async () => {
+  await using redis = await startRedis();
+  await using a = await node(redis);
+  await using b = await node(redis);
+  const t = trialOf(a, b);
+  const slow = await t.attach("slow");
+  await t.stand("slow", slow, "c", 0);
+  await a.sweep(t.now);
+  const told = await floorsOf(redis, "c");
+  assertEquals(told, [`node:${a.cluster.node}.0`, "0"]);
+  // As by a replica that was promoted, and had not heard of it yet.
+  const list = keys.nodes(`floors:${a.cluster.node}.0`);
+  await redis.ask("del", keys.floors("c"), list);
+  await redis.ask("client", "kill", "type", "normal", "skipme", "yes");
+  await until(
+    async () => JSON.stringify(await floorsOf(redis, "c")) === JSON.stringify(told),
+    "told",
+  );
+  assertEquals(await redis.ask("smembers", list), ["c"]);
+  await a.end("slow", slow, t.now);
+  await until(async () => (await floorsOf(redis, "c") as string[]).length === 0, "it ends");
+});

@@ -141,6 +141,16 @@ Deno.test("RedisCluster keeps texts for their time", async () => {
   await until(async () => await b.cluster.kept("short") === undefined, "its time is over");
 });
 
+Deno.test("RedisCluster keeps texts where Redis has no memory left, as sessions are claimed then, too", async () => {
+  await using redis = await startRedis({ appendonly: false });
+  await using a = await node(redis);
+  await redis.ask("config", "set", "maxmemory", "100kb");
+  const refused = await assertRejects(() => a.append("news", [draft()]), PushError);
+  assertEquals(refused.code, "store_full");
+  await a.cluster.keep("poller", "text", 60_000);
+  assertEquals(await a.cluster.kept("poller"), "text");
+});
+
 Deno.test("RedisCluster tells a lapse after its connection was killed, and hears again by then", async () => {
   await using redis = await startRedis();
   await using a = await node(redis);
@@ -155,6 +165,20 @@ Deno.test("RedisCluster tells a lapse after its connection was killed, and hears
     await b.append("c", [draft()]);
     await until(() => heads.at(-1) === round, "the append is told");
   }
+});
+
+Deno.test("RedisCluster: who looks four times in a lease finds a killed node gone within one lease", async () => {
+  await using redis = await startRedis();
+  await using a = await openRedisStore({ port: redis.port, prefix: "cluster:", lease: 8 });
+  await using b = await openRedisStore({ port: redis.port, prefix: "cluster:", lease: 8 });
+  assertEquals(a.cluster.lease, 8000);
+  await a.cluster.write(new Map([["x", 1]]));
+  b.advance(5_000);
+  assert((await b.cluster.renew()).has(a.cluster.node), "it is taken for dead too early");
+  b.advance(1_001);
+  // Whoever has looked just before this looks again before the lease is over.
+  assert(!(await b.cluster.renew()).has(a.cluster.node), "it lives too long");
+  assertEquals(await b.cluster.rows(a.cluster.node), undefined);
 });
 
 Deno.test("RedisCluster leaves the roster when it is disposed, and refuses everything then", async () => {

@@ -211,3 +211,17 @@ Deno.test("a message costs one entry, however many subscribers have a position",
   console.log(`1,000 messages add ${none} bytes without and ${many} with 10,000 positions`);
   assertEquals(many, none);
 });
+
+Deno.test("publish ids that UTF-8 cannot tell apart are told apart", async () => {
+  await using redis = await startRedis();
+  await using bed = await openLog(redis.port);
+  const ids = ["\ud800", "\ud801", "%d800", "\ufffd", "~%d800"];
+  for (const [i, id] of ids.entries()) {
+    const { appended } = await bed.log.append("c", [draft({ id })]);
+    assertEquals(appended, [{ seq: i + 1, duplicate: false }]);
+  }
+  for (const [i, id] of ids.entries()) {
+    const { appended } = await bed.log.append("c", [draft({ id })]);
+    assertEquals(appended, [{ seq: i + 1, duplicate: true }]);
+  }
+});

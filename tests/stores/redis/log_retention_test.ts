@@ -258,6 +258,24 @@ Deno.test("at maxStoreBytes the channels with the oldest messages lose them firs
   assertEquals(evicted, 80 - counts.reduce((sum, count) => sum + count));
 });
 
+Deno.test("nodes that count at the same time make room once", async () => {
+  await using redis = await startRedis();
+  const size = 64 + 1002;
+  const retention = { maxStoreBytes: 60 * size };
+  await using bed = await openLog(redis.port);
+  const others = await Promise.all(
+    numbers(1, 6).map(() => openLog(redis.port, { retention })),
+  );
+  const payload = JSON.stringify("x".repeat(1000));
+  await bed.log.append("c", numbers(1, 80).map(() => draft({ payload })));
+  // What there is is known to all, by one that has no need for room.
+  assertEquals((await bed.log.stats()).messages, 80);
+  await Promise.all(others.map(({ log }) => log.stats()));
+  const { messages } = await bed.log.stats();
+  assert(messages <= 60 && messages > 50, `${messages} are left`);
+  for (const other of others) await other[Symbol.asyncDispose]();
+});
+
 async function memoryOf(redis: RedisServer): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(`${await redis.ask("INFO", "memory")}`)?.[1]);
 }

@@ -49,7 +49,7 @@ Deno.test("with all data gone a holder is told that it holds nothing, and may be
   await a.stand("s", generation, "c", 10);
   await a.ask("FLUSHALL");
   const [renewed] = await a.sessions.renew([{ key: "s", generation }], a.now);
-  assertEquals(renewed, { key: "s", held: false, redriven: [] });
+  assertEquals(renewed, { key: "s", held: false, lost: true, redriven: [] });
   assertEquals(await a.stand("s", generation, "c", 11), false);
   const next = await a.attach("s");
   assert(next > generation);

@@ -74,7 +74,7 @@ test("renew() tells a session that another took from one that is no more", async
   assertEquals(await a.stand("gone", gone, "c", 3), true, "it is known to be held a moment ago");
   assertEquals(await told("gone", gone), [false, true]);
   assertEquals(await a.stand("gone", gone, "c", 3), false);
-  assertEquals(await a.positions.load("gone", gone, ["c"]), undefined);
+  assertEquals(await a.positions.load("gone", gone, ["c"]), [undefined]);
   // Another took it, and ended it: nobody has it.
   const ended = await a.attach("ended");
   await b.sessions.end("ended", await b.attach("ended", { force: true }));
@@ -141,8 +141,8 @@ test(
     const late = a.link.sent.findLast(([{ name }]) => name === "begin")!;
     await a.ask("DEL", a.keys.session("s"));
     const generation = await b.attach("s", { force: true });
-    a.pass(a.parts.lease);
-    b.pass(a.parts.lease / 2);
+    a.pass(a.parts.patience + 1);
+    b.pass(a.parts.patience + 1);
     const [bad, status] = await a.link.again(late) as unknown[];
     assertEquals([bad, status], [0, "late"]);
     assertEquals(await b.sessions.renew([{ key: "s", generation }], b.now), []);
