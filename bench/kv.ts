@@ -15,7 +15,7 @@ import { type GatewayOptions, resolveOptions } from "../server/options/options.t
 import { KvStore } from "../server/stores/kv/store.ts";
 import { type OpenDatabase, openDatabase, openPackage } from "../server/stores/kv/engine.ts";
 import { retentionOf, storeLimitsOf } from "../server/stores/open.ts";
-import { median, show } from "./figures.ts";
+import { median, printMachine, show } from "./figures.ts";
 import { readFlags } from "./flags.ts";
 
 const PUBLISHERS = 64;
@@ -35,6 +35,7 @@ Usage: deno task bench:kv [flags]
 `,
   { seconds: 1, rounds: 5 },
 );
+printMachine();
 const folder = await Deno.makeTempDir({ prefix: "push-bench-" });
 try {
   for (
@@ -68,38 +69,53 @@ async function publishes(name: string, open: OpenDatabase, channels: number): Pr
     }
   }
 
-  async function publishOn(publisher: number, end: number): Promise<void> {
+  async function publishOn(publisher: number, hasIds: boolean, end: number): Promise<void> {
     const channel = `bench:${publisher % channels}`;
     while (performance.now() < end) {
-      await gateway.publish(channel, { n: 1, p: PADDING }, { id: `bench-${begun++}` });
+      const id = hasIds ? `bench-${begun++}` : undefined;
+      await gateway.publish(channel, { n: 1, p: PADDING }, { id });
       published++;
     }
   }
 
-  const figures: { bare: number; ours: number }[] = [];
+  /** Publishes for some seconds; resolves to how many a second. */
+  async function publishRate(hasIds: boolean): Promise<number> {
+    const before = published;
+    const took = await timed((end) =>
+      Promise.all(
+        Array.from({ length: PUBLISHERS * IN_FLIGHT }, (_, i) => publishOn(i, hasIds, end)),
+      )
+    );
+    return (published - before) / took;
+  }
+
+  const figures: { bare: number; plain: number; named: number }[] = [];
   for (let round = 0; round <= rounds; round++) {
-    const before = [sets, published];
-    const took = [
-      await timed((end) => setOn(end)),
-      await timed((end) =>
-        Promise.all(Array.from({ length: PUBLISHERS * IN_FLIGHT }, (_, i) => publishOn(i, end)))
-      ),
-    ];
+    const before = sets;
+    const took = await timed((end) => setOn(end));
+    const figure = {
+      bare: (sets - before) / took,
+      plain: await publishRate(false),
+      named: await publishRate(true),
+    };
     // The first round is for the compiler.
-    if (round === 0) continue;
-    figures.push({ bare: (sets - before[0]) / took[0], ours: (published - before[1]) / took[1] });
+    if (round > 0) figures.push(figure);
   }
   bare.close();
   await gateway.stop();
   await hasAll(path, open, published);
-  const ratios = figures.map(({ bare, ours }) => ours / bare);
   console.log(
     `${name}, ${PUBLISHERS} publishers × ${IN_FLIGHT} in flight to ${channels} channels: ` +
-      `${show(median(figures.map(({ ours }) => ours)))} publishes/s, bare ` +
-      `${show(median(figures.map(({ bare }) => bare)))} sets/s, ` +
-      `${median(ratios).toFixed(2)} × (${Math.min(...ratios).toFixed(2)} to ` +
-      `${Math.max(...ratios).toFixed(2)})`,
+      `bare ${show(median(figures.map(({ bare }) => bare)))} sets/s`,
   );
+  for (const [what, key] of [["without ids", "plain"], ["each with an id", "named"]] as const) {
+    const ratios = figures.map((figure) => figure[key] / figure.bare);
+    console.log(
+      `  ${what}: ${show(median(figures.map((figure) => figure[key])))} publishes/s, ` +
+        `${median(ratios).toFixed(2)} × (${Math.min(...ratios).toFixed(2)} to ` +
+        `${Math.max(...ratios).toFixed(2)})`,
+    );
+  }
 }
 
 /** Asserts that every publish has a number, and that what is to be kept is there. */

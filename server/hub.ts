@@ -9,7 +9,7 @@ import type { Wire } from "./channel/entry.ts";
 import { Heads } from "./channel/heads.ts";
 import { Leases } from "./nodes/leases.ts";
 import { Metrics } from "./metrics.ts";
-import { type ForeignClaim, Nodes } from "./nodes/nodes.ts";
+import { type Asker, type ForeignClaim, Nodes } from "./nodes/nodes.ts";
 import { Presence } from "./presence/presence.ts";
 import { Redrives } from "./session/redrives.ts";
 import { Roster } from "./nodes/roster.ts";
@@ -45,10 +45,11 @@ export interface AttachRequest {
   readonly ttl: number;
   /** Frames that the connection understands. */
   readonly wire: Wire;
-  /** Holder of an earlier claim that this connection goes on for (see {@linkcode Session.holder}). */
+  /**
+   * Holder of an earlier claim that this connection goes on for (see {@linkcode Session.holder}), or
+   * for another one of the same instance and attempt.
+   */
   readonly from?: string;
-  /** Random id by which this connection holds the session; one of its own if left out. */
-  readonly holder?: string;
 }
 
 /** A session attached to a connection. */
@@ -74,6 +75,8 @@ const COMPARE_INTERVAL = 3_000;
 const RENEW_INTERVAL = 5_000;
 const DRAIN_WAVE = 1000;
 const DRAIN_PAUSE = 50;
+/** Milliseconds that a stop waits for what is under way with a store that does not answer. */
+const DRAIN_PATIENCE = 10_000;
 
 /**
  * The middle of a gateway: channels, sessions and the connections that hold them, and the one path
@@ -122,7 +125,7 @@ export class Hub implements SessionHost {
       ...(cluster === undefined ? {} : { roster: new Roster({ cluster, clock, failed }) }),
     };
     this.#nodes = cluster && new Nodes({ cluster, clock, random }, {
-      heldBy: (key, age) => this.#inTurn(key, () => this.#heldBy(key, age)),
+      heldBy: (asker) => this.#inTurn(asker.key, () => this.#heldBy(asker)),
       yield: (key, generation) => this.#inTurn(key, () => this.#yield(key, generation)),
       taken: (key, generation) => this.#taken(key, generation),
       claimed: (claim) => this.#inTurn(claim.key, () => this.#claimedElsewhere(claim)),
@@ -318,7 +321,10 @@ export class Hub implements SessionHost {
       );
     }
     // Who was attaching is sent away, and who left has left, before the store is closed.
-    await Promise.all(this.#turns.values());
+    await Promise.race([
+      Promise.all(this.#turns.values()),
+      new Promise<void>((resolve) => this.#after(DRAIN_PATIENCE, resolve)),
+    ]);
     await this.#writes.flush();
     await this.context.roster?.leave();
   }
@@ -354,7 +360,7 @@ export class Hub implements SessionHost {
     const { clock, random, settings } = this.context;
     const claim = {
       key: owner.key,
-      holder: request.holder ?? randomId(random),
+      holder: randomId(random),
       instance: request.instance ?? randomId(random),
       attempt: request.attempt ?? 0,
       ttl: settings.delivery.enabled ? request.ttl : 0,
@@ -438,8 +444,8 @@ export class Hub implements SessionHost {
 
   /**
    * The store has lost a session: it begins anew, under the same connection. Never rejects. Where that
-   * fails for now the next renewal finds it lost again; where the outcome is not known the client has
-   * to come back, as what it holds may be another's.
+   * fails for now the next renewal finds it lost again; where the outcome is not known, or another has
+   * had it meanwhile, the client has to come back, as what it holds may be another's.
    */
   async #restore(session: Session): Promise<void> {
     const { key } = session;
@@ -450,16 +456,17 @@ export class Hub implements SessionHost {
     }
     this.#claiming.add(key);
     try {
-      const claimed = await this.#claims.ask(claim);
-      if (!claimed.ok) {
-        const isTaken = claimed.reason === "held" || claimed.reason === "replaced";
-        return this.#drop(session, isTaken ? "replaced" : "unavailable");
-      }
-      session.generation = claimed.generation;
+      const { generation, previous } = await this.#claims.claim(claim, session.askedAt);
+      // What an older claim of this connection's client had left is none of another's.
+      const isOthers = previous > session.generation;
+      session.generation = generation;
+      if (isOthers) return this.unsure(session);
       await session.restore();
     } catch (error) {
       this.context.metrics.clusterErrors++;
-      if (!(error instanceof PushError) || error.code !== "unavailable") this.unsure(session);
+      const code = error instanceof PushError ? error.code : undefined;
+      if (code === "replaced") this.#drop(session, "replaced");
+      else if (code !== "unavailable") this.unsure(session);
     } finally {
       this.#claiming.delete(key);
     }
@@ -480,10 +487,14 @@ export class Hub implements SessionHost {
   }
 
   /** Another node asks who has a session. */
-  async #heldBy(key: string, age: number): Promise<number | "newer" | undefined> {
+  async #heldBy({ key, instance, attempt, age }: Asker): Promise<number | "newer" | undefined> {
     const session = this.#sessions.get(key);
     if (session !== undefined) {
-      const isNewer = this.context.clock.now() - session.askedAt < age;
+      const terms = this.#terms.get(session);
+      // A busy node may hear of an attempt after another node has heard of the next one.
+      const isNewer = terms?.instance === instance
+        ? terms.attempt > attempt
+        : this.context.clock.now() - session.askedAt < age;
       return isNewer ? "newer" : session.generation;
     }
     const unsaved = this.#writes.unsaved(key);

@@ -38,7 +38,11 @@ export const INVARIANTS: readonly Invariant[] = [
     says: "attempts end, in one dead letter",
     broken: settling.boundedAttempts,
   },
-  { name: "I7", says: "no number is missing without a notice", broken: delivery.noSilentGap },
+  {
+    name: "I7",
+    says: "no number is missing without a notice, and no notice is for nothing",
+    broken: (view, terms) => [...delivery.noSilentGap(view), ...delivery.noFalseAlarm(view, terms)],
+  },
   { name: "I8", says: "presence tells who is there", broken: nodes.presenceConverges },
   { name: "I9", says: "nothing grows for good", broken: nodes.boundedResources },
   { name: "I10", says: "what can arrive arrives in time", broken: delivery.liveness },
@@ -61,6 +65,7 @@ export interface Finding {
 /** What a run is held against unless it says otherwise. */
 export const TERMS: Terms = {
   maxRetries: 3,
+  mayLose: false,
   patience: 15_000,
   growth: { rss: 256 << 20, fds: 64 },
 };

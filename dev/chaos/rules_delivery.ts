@@ -5,6 +5,8 @@ import type { Seat, View } from "./view.ts";
 export interface Terms {
   /** Retries before a message is given up. */
   readonly maxRetries: number;
+  /** Whether something may be lost: a limit is passed, or Redis loses what it had not written yet. */
+  readonly mayLose: boolean;
   /** Within so long after a fault is healed, everything arrives. */
   readonly patience: number;
   /** Bytes of memory and open files that a process may have more after the load than before. */
@@ -125,6 +127,14 @@ export function noSilentGap(view: View): string[] {
     }
     return wrong;
   });
+}
+
+/** I7: where nothing can be lost, no loss is told. */
+export function noFalseAlarm(view: View, { mayLose }: Terms): string[] {
+  if (mayLose) return [];
+  return view.seats.flatMap((seat) =>
+    seat.gaps.map(({ epoch, seq }) => `${name(seat)} was told of a loss up to ${epoch}:${seq}`)
+  );
 }
 
 /** I10: what can arrive does so within the patience, after its publish and after what was broken. */

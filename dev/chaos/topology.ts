@@ -81,7 +81,7 @@ async function startBack(
       return { kvPath, args: () => ["--store", "kv", "--kv-path", kvPath] };
     }
     case "sentinel": {
-      const sentinel = started.use(await startSentinel());
+      const sentinel = started.use(await startSentinel({ config: redisOptions?.config }));
       const where = ["--redis-sentinels", sentinel.addresses.join()];
       const args = ["--store", "redis", ...where, "--redis-sentinel-name", sentinel.name];
       return { sentinel, args: () => args };

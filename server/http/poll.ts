@@ -90,10 +90,12 @@ async function register(
   const identity = policy.identify(token);
   const name = clientIdField(frame);
   const { token: poll_token, poller } = await pollers.register(async (connection, token) => {
-    const terms = name === undefined && pollers.isShared
+    const { random } = hub.context;
+    const who = name === undefined && pollers.isShared
       // The token stands for a secret: another node goes on with the session, and nobody else.
-      ? { minted: { clientId: randomId(hub.context.random), secretHash: hashSecret(token) } }
+      ? { minted: { clientId: randomId(random), secretHash: hashSecret(token) } }
       : { name };
+    const terms = { ...who, instance: randomId(random), attempt: 0 };
     const { session } = await hub.attach({
       ...terms,
       subject: identity.subject,

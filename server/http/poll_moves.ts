@@ -1,5 +1,4 @@
 import { PushError } from "@push/client/protocol";
-import { randomId } from "../clock.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { LongPollConnection } from "../transports/longpoll.ts";
@@ -16,20 +15,11 @@ export interface PollMovesHost {
   add(hash: string, parts: PollEntryParts): PollEntry;
 }
 
-/** How often a request follows a poller that goes from node to node at the same time… */
+/** How often a request follows a poller that goes from node to node at the same time. */
 export const MAX_TRIES = 20;
-/** …and how often it is tried anew with one that does not. */
-const MAX_SAME = 3;
-/** Milliseconds before the second try, in which another node can write down that it has the poller. */
-const SHORTEST_PAUSE = 20;
-/** How many are remembered that were about to take a poller: who came first has it. */
-const MAX_HEIRS = 8;
-
-/** The holder that is about to take a poller, and those that were before it. */
-interface Heir {
-  readonly holder: string;
-  readonly heirs: readonly string[];
-}
+/** Milliseconds before the second try, and before later ones. */
+const SHORTEST_PAUSE = 10;
+const LONGEST_PAUSE = 160;
 
 /** Takes pollers from other nodes. */
 export class PollMoves {
@@ -93,54 +83,30 @@ export class PollMoves {
   }
 
   async #come(hash: string): Promise<PollEntry> {
-    const holder = randomId(this.#hub.context.random);
-    let from: string | undefined;
-    for (let tries = 0, same = 0; tries < MAX_TRIES; tries++) {
-      const [record, known] = await Promise.all([
-        this.#records.find(hash),
-        this.#records.findHeirs(hash),
-      ]);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const record = await this.#records.find(hash);
       if (record === undefined) throw unknownToken();
-      same = record.holder === from ? same + 1 : 0;
-      from = record.holder;
-      const heirs = known.from === from ? known.heirs : [];
-      try {
-        if (same < MAX_SAME) return await this.#take(hash, record, { holder, heirs });
-        return await this.#takeFromHeir(hash, record, { holder, heirs });
-      } catch (error) {
-        if (!isReplaced(error) || same === MAX_SAME) throw error;
-      }
-      // Another node was faster, and is about to write down that it has the poller.
-      await this.#pause(SHORTEST_PAUSE * 2 ** same);
+      const entry = await this.#take(hash, record);
+      if (entry !== undefined) return entry;
+      await this.#pause(Math.min(SHORTEST_PAUSE * 2 ** tries, LONGEST_PAUSE));
     }
     throw new PushError("unavailable", "The poller is wanted on too many nodes at once.");
   }
 
   /**
-   * Takes a poller from a node that never wrote down that it has it. If there is none, somebody else
-   * has the session, and the token is over.
+   * Takes a poller, whichever connection of the same attempt has its session by now: what the record
+   * says of that may be late.
+   *
+   * @returns nothing if another node takes it meanwhile
+   * @throws {PushError} `replaced` if somebody else has its session
    */
-  async #takeFromHeir(hash: string, record: PollRecord, heir: Heir): Promise<PollEntry> {
-    for (const from of heir.heirs) {
-      if (from === heir.holder) continue;
-      try {
-        return await this.#take(hash, { ...record, holder: from }, heir);
-      } catch (error) {
-        if (!isReplaced(error)) throw error;
-      }
-    }
-    throw new PushError("replaced");
-  }
-
-  async #take(hash: string, record: PollRecord, heir: Heir): Promise<PollEntry> {
+  async #take(hash: string, record: PollRecord): Promise<PollEntry | undefined> {
     const { name, minted, instance, attempt, subject, ttl, wire, holder: from } = record;
     const terms = { name, minted, instance, attempt };
     const [connection, fate] = this.#host.connect();
-    const { holder } = heir;
-    const announced = this.#announce(hash, from, heir);
     const { session } = await attachOrClose(
       connection,
-      () => this.#hub.attach({ ...terms, subject, ttl, wire, from, holder }, connection),
+      () => this.#hub.attach({ ...terms, subject, ttl, wire, from }, connection),
     );
     this.#hub.context.metrics.pollsMoved++;
     try {
@@ -148,25 +114,20 @@ export class PollMoves {
       const [latest, flights] = await Promise.all([
         this.#records.find(hash),
         this.#records.findFlights(from),
-        announced,
       ]);
       const { channels } = latest ?? record;
-      await this.#records.keep(hash, { ...record, channels, holder });
+      if (fate.ended !== undefined) throw new PushError("replaced");
+      await this.#records.keep(hash, { ...record, channels, holder: session.holder });
       await session.resume(channels, connection, flights);
     } catch (error) {
       await this.#hub.detach(session, connection, "lost");
       connection.close("normal");
+      if (isReplaced(error)) return undefined;
       throw error;
     }
     const entry = this.#host.add(hash, { session, connection, terms, fate });
     entry.told = entry.names;
     return entry;
-  }
-
-  /** Says who is about to take a poller: it may fail between that and writing down that it has it. */
-  async #announce(hash: string, from: string, { holder, heirs }: Heir): Promise<void> {
-    if (heirs.includes(holder) || heirs.length >= MAX_HEIRS) return;
-    await this.#records.keepHeirs(hash, { from, heirs: [...heirs, holder] }).catch(() => {});
   }
 
   #pause(delay: number): Promise<void> {

@@ -7,7 +7,9 @@ import type { AttachRequest } from "../hub.ts";
 import type { Cluster } from "../stores/cluster.ts";
 
 /** What a long-poller's session is attached with, wherever its next request arrives. */
-export type PollTerms = Pick<AttachRequest, "name" | "minted" | "instance" | "attempt">;
+export type PollTerms =
+  & Pick<AttachRequest, "name" | "minted">
+  & Required<Pick<AttachRequest, "instance" | "attempt">>;
 
 /** What another node needs to go on with a long-poller. */
 export interface PollRecord extends PollTerms {
@@ -23,18 +25,9 @@ export interface PollRecord extends PollTerms {
   readonly channels: readonly string[];
 }
 
-/** Who was about to take a session from a connection: one of them may have it. */
-export interface PollHeirs {
-  /** Holder of the connection. */
-  readonly from: string;
-  /** Holders that went to take it, in the order in which they came. */
-  readonly heirs: readonly string[];
-}
-
 const FORMAT = 1;
 const PREFIX = "poller:";
 const FLIGHTS = "flights:";
-const HEIRS = "heirs:";
 const MAX_NESTING = 4;
 
 /** The records of the long-pollers of all nodes, by the hash of their tokens. */
@@ -73,17 +66,6 @@ export class PollRecords {
     return text === undefined ? undefined : readRecord(text);
   }
 
-  /** Keeps the word of who is about to take the session of a token from a connection. */
-  keepHeirs(hash: string, { from, heirs }: PollHeirs): Promise<void> {
-    return this.#cluster.keep(HEIRS + hash, [from, ...heirs].join(" "), this.#ttl);
-  }
-
-  /** Who was about to take the session of a token, as far as that is known. */
-  async findHeirs(hash: string): Promise<PollHeirs> {
-    const [from = "", ...heirs] = (await this.#cluster.kept(HEIRS + hash))?.split(" ") ?? [];
-    return { from, heirs };
-  }
-
   /** Keeps the record of a token no longer, unless another connection holds its session by now. */
   async drop(hash: string, holder: string): Promise<void> {
     if ((await this.find(hash))?.holder === holder) {
@@ -106,8 +88,7 @@ function readRecord(text: string): PollRecord | undefined {
     Array.isArray(channels) && channels.every((channel) => typeof channel === "string") &&
     (name === undefined || typeof name === "string") &&
     (minted === undefined || isMinted(minted)) &&
-    (instance === undefined || typeof instance === "string") &&
-    (attempt === undefined || typeof attempt === "number");
+    typeof instance === "string" && typeof attempt === "number";
   if (!isWellFormed) return undefined;
   const terms = { name, minted, instance, attempt } as PollTerms;
   return { ...terms, subject, ttl, wire, holder, channels: channels as string[] };

@@ -128,17 +128,20 @@ export class Pollers {
       let entry = this.#entries.get(hash) ?? await this.#come(hash);
       if (verifies && this.#moves !== undefined) entry = await this.#moves.verified(entry);
       const { ended } = entry.fate;
+      const mayRetry = tries < MAX_TRIES;
+      // Another node has taken it since: only the store can say that somebody else has its session.
+      if (ended === "replaced" && this.isShared && mayRetry) continue;
       if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
       if (verifies && entry.told === undefined) this.#telling?.tell(entry).catch(() => {});
-      const mayRetry = tries < MAX_TRIES;
       entry.busy++;
       entry.idleSweeps = 0;
       this.#hub.presence.seen(entry.session);
       try {
         const result = await handle(entry);
-        // The node that has it now may not know of the channel.
+        // The node that has it now may not know of the channel; who takes it from then on does.
         if (subscribes && this.#hasMoved(entry) && mayRetry) continue;
         if (subscribes) await this.#telling?.tellChanges(entry);
+        if (subscribes && this.isShared && mayRetry && !await this.#isHere(entry)) continue;
         return result;
       } catch (error) {
         if (!isReplaced(error) || !this.#hasMoved(entry) || !mayRetry) throw error;
@@ -213,6 +216,12 @@ export class Pollers {
   /** The poller of a token that this node does not have. */
   #come(hash: string): Promise<PollEntry> {
     return this.#moves?.come(hash) ?? Promise.reject(unknownToken());
+  }
+
+  /** Whether the poller is this node's still, as the store says. */
+  async #isHere(entry: PollEntry): Promise<boolean> {
+    if (this.#hasMoved(entry)) return false;
+    return entry.fate.ended !== undefined || await harmless(this.#hub.holds(entry.session));
   }
 
   /** Whether the poller goes on elsewhere, or with another connection. */

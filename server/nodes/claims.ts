@@ -25,11 +25,11 @@ export class Claims {
   /**
    * Claims a session.
    *
+   * @param since when its connection asked for it, in Unix milliseconds: who asked later keeps it
    * @throws {PushError} `replaced`, `bad_secret`, `unknown_session`, `too_many_sessions`; as the store
    */
-  async claim(claim: Claim): Promise<Granted> {
-    const since = this.#context.clock.now();
-    const claimed = await this.ask(claim);
+  async claim(claim: Claim, since: number = this.#context.clock.now()): Promise<Granted> {
+    const claimed = await this.#ask(claim);
     if (claimed.ok) {
       this.#tell(claim);
       return claimed;
@@ -46,26 +46,26 @@ export class Claims {
   async #takeFrom(holder: string, claim: Claim, since: number): Promise<Granted> {
     let node = holder;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const yielded = await this.#askToYield(node, claim.key, since);
+      const yielded = await this.#askToYield(node, claim, since);
       if (yielded === "newer") throw new PushError("replaced");
-      const claimed = await this.ask(claim);
+      const claimed = await this.#ask(claim);
       if (claimed.ok) return claimed;
       if (claimed.reason !== "held") throw refusal(claimed.reason);
       if (claimed.node === node) break;
       // Another one was faster: which of the two is newer, its node can say.
       node = claimed.node;
     }
-    const claimed = await this.ask({ ...claim, force: true });
+    const claimed = await this.#ask({ ...claim, force: true });
     if (!claimed.ok) throw refusal(claimed.reason);
     this.#nodes?.tellTaken(node, claim.key, claimed.generation);
     return claimed;
   }
 
-  async #askToYield(node: string, key: string, since: number): Promise<Yielded> {
+  async #askToYield(node: string, claim: Claim, since: number): Promise<Yielded> {
     const { roster, store: { cluster } } = this.#context;
     if (node === cluster?.node || roster?.isAlive(node) === false) return "silent";
     // Without its flush, what was acknowledged last would be sent again.
-    return await this.#nodes?.askToYield(node, key, since) ?? "silent";
+    return await this.#nodes?.askToYield(node, claim, since) ?? "silent";
   }
 
   /** Where each node has sessions of its own, the others let go of theirs. */
@@ -73,13 +73,8 @@ export class Claims {
     if (this.#context.store.cluster?.sharesSessions === false) this.#nodes?.tellClaimed(claim);
   }
 
-  /**
-   * Asks the store, and again with the same holder where it is not known what came of it. No other
-   * node is asked to let go.
-   *
-   * @throws {PushError} as the store
-   */
-  async ask(claim: Claim): Promise<Claimed> {
+  /** Asks the store, and again with the same holder where it is not known what came of it. */
+  async #ask(claim: Claim): Promise<Claimed> {
     const { store, clock } = this.#context;
     for (const wait of ASK_AGAIN) {
       try {

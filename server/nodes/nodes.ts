@@ -1,6 +1,7 @@
 import type { JsonObject } from "@push/client/protocol";
 import { type Clock, type RandomBytes, randomId } from "../clock.ts";
 import type { Cluster } from "../stores/cluster.ts";
+import type { Claim } from "../stores/store.ts";
 
 /** A claim that other nodes are told of, where each has sessions of its own. */
 export interface ForeignClaim {
@@ -10,16 +11,26 @@ export interface ForeignClaim {
   readonly secretHash?: string;
 }
 
+/** Who asks a node to let a session go. */
+export interface Asker {
+  readonly key: string;
+  /** Client object that wants it, and which of its attempts that is. */
+  readonly instance: string;
+  readonly attempt: number;
+  /** Milliseconds for which it has waited. */
+  readonly age: number;
+}
+
 /** What became of asking a node to let a session go. */
 export type Yielded = "yielded" | "silent" | "newer";
 
 /** What other nodes may ask of this one. */
 export interface NodesHost {
   /**
-   * Number of the claim by which a connection of this node holds a session, if one does; or that it
-   * began to ask less than `age` milliseconds ago, and so is newer than who asks for it.
+   * Number of the claim by which a connection of this node holds a session, if one does; or that it is
+   * newer than who asks for it.
    */
-  heldBy(key: string, age: number): Promise<number | "newer" | undefined>;
+  heldBy(asker: Asker): Promise<number | "newer" | undefined>;
   /** Lets a session go that is held by this claim. */
   yield(key: string, generation: number): Promise<void>;
   /** A newer claim of a session than this one's was successful elsewhere. */
@@ -41,8 +52,8 @@ export interface NodesParts {
 
 interface Asked {
   readonly key: string;
-  /** Milliseconds for which the asker has waited. */
-  age(): number;
+  /** Who asks, at present. */
+  asker(): Asker;
   done(yielded: Yielded): void;
 }
 
@@ -55,8 +66,9 @@ const PATIENCE = 250;
  *
  * A session is let go in four notes: the asker's `yield`; the holder's `holds`, with the number of
  * its claim; the asker's `yield` with that number, if it still waits; and `yielded`. So a note that
- * is late by seconds never takes a session from who has it by then. Each `yield` says for how long
- * the asker has waited: a holder that began later answers `newer`, and keeps it.
+ * is late by seconds never takes a session from who has it by then. Each `yield` says who asks: a holder
+ * that is a later attempt of the same client object answers `newer`, and keeps it. Among attempts of
+ * different objects it is the one that began later.
  */
 export class Nodes {
   readonly #parts: NodesParts;
@@ -72,12 +84,17 @@ export class Nodes {
   /**
    * Asks another node to let a session go; resolves once it has answered, or had time enough.
    *
-   * @param since when the asker's client began to ask
+   * @param claim what is asked for
+   * @param since when that began
    */
-  askToYield(node: string, key: string, since: number): Promise<Yielded> {
+  askToYield(
+    node: string,
+    { key, instance, attempt }: Pick<Claim, "key" | "instance" | "attempt">,
+    since: number,
+  ): Promise<Yielded> {
     const { clock, random } = this.#parts;
     const ask = randomId(random);
-    const age = () => Math.max(clock.now() - since, 0);
+    const asker = () => ({ key, instance, attempt, age: Math.max(clock.now() - since, 0) });
     return new Promise((resolve) => {
       const done = (yielded: Yielded) => {
         this.#asked.delete(ask);
@@ -85,8 +102,8 @@ export class Nodes {
         resolve(yielded);
       };
       const cancel = clock.schedule(PATIENCE, () => done("silent"));
-      this.#asked.set(ask, { key, age, done });
-      this.#send(node, { type: "yield", key, ask, age: age() });
+      this.#asked.set(ask, { key, asker, done });
+      this.#send(node, { type: "yield", ask, ...asker() });
     });
   }
 
@@ -132,21 +149,22 @@ export class Nodes {
       return this.#host.taken(key, generation);
     }
     if (typeof ask !== "string") return;
-    const age = typeof note.age === "number" ? note.age : 0;
-    if (type === "yield") return await this.#yield(from, { key, ask, age, generation });
+    if (type === "yield") {
+      if (typeof instance !== "string" || typeof attempt !== "number") return;
+      const age = typeof note.age === "number" ? note.age : 0;
+      return await this.#yield(from, ask, { key, instance, attempt, age }, generation);
+    }
     const asked = this.#asked.get(ask);
     if (asked?.key !== key) return;
     if (type === "yielded" || type === "newer") asked.done(type);
     else if (type === "holds" && typeof generation === "number") {
-      this.#send(from, { type: "yield", key, ask, generation, age: asked.age() });
+      this.#send(from, { type: "yield", ask, generation, ...asked.asker() });
     }
   }
 
-  async #yield(
-    from: string,
-    { key, ask, age, generation }: { key: string; ask: string; age: number; generation: unknown },
-  ): Promise<void> {
-    const held = await this.#host.heldBy(key, age);
+  async #yield(from: string, ask: string, asker: Asker, generation: unknown): Promise<void> {
+    const { key } = asker;
+    const held = await this.#host.heldBy(asker);
     if (held === "newer") return this.#send(from, { type: "newer", key, ask });
     if (held !== undefined && typeof generation !== "number") {
       return this.#send(from, { type: "holds", key, ask, generation: held });

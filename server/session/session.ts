@@ -93,6 +93,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #changed = new Set<Subscription>();
   #stored = new Set<string>();
+  /** Channels whose positions the store has lost, and does not know that it had any. */
+  readonly #lost = new Set<string>();
   #connection: Connection | undefined;
   readonly #positions: Positions;
   /** Writes of changed positions under way. */
@@ -128,21 +130,20 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     this.suspend();
     this.#connection = connection;
     this.wire = wire;
-    this.#stored = new Set(stored.filter((name) => !this.#subscriptions.has(name)));
+    const names = [...stored, ...this.#lost];
+    this.#stored = new Set(names.filter((name) => !this.#subscriptions.has(name)));
   }
 
   /**
    * The store had lost the session, and it has begun anew: everything that is known here is stored
    * again. A position that only the store had is lost, and its channel's next subscribe meets a gap.
-   *
-   * @throws {PushError} as the store
+   * Never rejects: what fails is tried again as every position is.
    */
   async restore(): Promise<void> {
     for (const subscription of this.#subscriptions.values()) this.changed(subscription);
-    await this.#positions.write(() =>
-      Array.from(this.#stored, (channel) => ({ channel, cursor: LOST }))
-    );
+    for (const channel of this.#stored) this.#lost.add(channel);
     await this.flush();
+    if (this.#lost.size > 0) this.#host.changed(this);
   }
 
   /** Takes the session from its connection: everything stops, positions stay. */
@@ -252,6 +253,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (wasLive) this.#host.flowing(this, name, "ended");
     this.#subscriptions.delete(name);
     this.#stored.delete(name);
+    this.#lost.delete(name);
     if (subscription !== undefined) this.#changed.delete(subscription);
     try {
       await this.#positions.forget(name);
@@ -383,21 +385,26 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
 
   /** Whether positions have changed that are not stored. */
   get isUnsaved(): boolean {
-    return this.#changed.size > 0 || this.#flushes > 0;
+    return this.#changed.size > 0 || this.#lost.size > 0 || this.#flushes > 0;
   }
 
   /** Stores the positions that changed; keeps those for later that could not be stored. */
   async flush(): Promise<void> {
     const changed = [...this.#changed];
+    const lost = [...this.#lost];
     this.#changed.clear();
     this.#flushes++;
     try {
-      const stored = await this.#positions.write(() =>
-        changed.map((subscription) => ({
+      const stored = await this.#positions.write(() => [
+        ...changed.map((subscription) => ({
           channel: subscription.channel.name,
           cursor: subscription.snapshot(),
-        }))
-      );
+        })),
+        // The others were subscribed to meanwhile, or unsubscribed from.
+        ...lost.filter((name) => this.#stored.has(name))
+          .map((channel) => ({ channel, cursor: LOST })),
+      ]);
+      if (stored) { for (const name of lost) this.#lost.delete(name); }
       // A newer claim of this very session may have overtaken the write.
       if (stored) return;
     } catch {
@@ -406,6 +413,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       this.#flushes--;
     }
     for (const subscription of changed) this.changed(subscription);
+    if (lost.length > 0) this.#host.changed(this);
   }
 
   /** See {@linkcode PositionsHolder.fenced}. */
@@ -459,6 +467,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     const subscription = new Subscription(this.#host.context, this, channel, cursor);
     this.#subscriptions.set(name, subscription);
     this.#stored.delete(name);
+    if (this.#lost.delete(name)) this.changed(subscription);
     return subscription;
   }
 

@@ -112,13 +112,23 @@ export class Subscription implements Pumped, Timed {
     if (this.#untold === undefined) return present;
     const { before } = this.#untold;
     // What is late or sent changes meanwhile, on either side of the gap.
-    if (before.epoch !== present.epoch) return before;
+    if (before.epoch !== present.epoch) return this.#withRedriven(before, present.late);
     return { ...before, sent: Math.max(before.sent, present.sent), late: present.late };
   }
 
   /** Messages that were given up are stored as such. */
   gaveUp(given: ReadonlySet<number>): void {
     this.#burial?.stored(given);
+  }
+
+  /** A position before a gap, with what was put back since: the store has that nowhere else. */
+  #withRedriven(before: Cursor, late: Cursor["late"]): Cursor {
+    const base = this.channel.baseOf(before.epoch) ?? -1;
+    const more = late.filter(({ seq, redriven }) =>
+      redriven !== undefined && seq <= base && !before.late.some((record) => record.seq === seq)
+    );
+    if (more.length === 0) return before;
+    return { ...before, late: [...before.late, ...more].sort((a, b) => a.seq - b.seq) };
   }
 
   #present(given: ReadonlySet<number> | undefined): Cursor {

@@ -197,9 +197,9 @@ export interface Claim {
   /** Take it over even from a connection of another node that is alive. */
   readonly force?: boolean;
   /**
-   * The holder that this one goes on for, in its stead: the claim counts only if that one was the last
-   * to hold the session, and then whatever the attempt is. For a long-poller whose next request
-   * reaches another node.
+   * The holder that this one goes on for, in its stead: the claim counts only if that one, or another
+   * holder of this very instance and attempt, was the last to hold the session. For a long-poller whose
+   * next request reaches another node.
    */
   readonly from?: string;
 }

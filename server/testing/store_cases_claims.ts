@@ -73,6 +73,18 @@ export const claimCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "a claim in the stead of a holder counts for every connection of its attempt",
+    async run(t) {
+      const by = { instance: "one", attempt: 1, from: "first" };
+      await t.attach("s", { ...by, from: undefined, holder: "first" });
+      await t.attach("s", { ...by, holder: "second" }, t.b);
+      const third = await t.attach("s", { ...by, holder: "third" });
+      assertEquals(await t.stand("s", third, "c", 1), true);
+      await t.attach("s", { instance: "one", attempt: 2, holder: "fourth" }, t.b);
+      assertEquals(await t.refusal("s", { ...by, holder: "fifth" }), "replaced");
+    },
+  },
+  {
     name: "a claim in a holder's stead counts after that one released the session, too",
     async run(t) {
       const first = await t.attach("s", { holder: "first" });

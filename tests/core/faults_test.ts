@@ -130,6 +130,23 @@ Deno.test(
 );
 
 Deno.test(
+  "a hub that stops waits for a store that does not answer a claim, and not for ever",
+  inWorld({}, async (w) => {
+    const claim = w.interposed.hold("claim");
+    const bob = await w.connect("bob", { wire: "extended" });
+    let isDrained = false;
+    w.hub.drain().then(() => isDrained = true);
+    await w.pass(9 * SECOND);
+    assertEquals(isDrained, false);
+    await w.pass(2 * SECOND);
+    assertEquals(isDrained, true);
+    claim();
+    await w.settle();
+    assertEquals(bob.closed, "going_away");
+  }),
+);
+
+Deno.test(
   "a hub that stops while the log cannot be read leaves nothing running",
   inWorld({}, async (w) => {
     await w.publish("c", ...numbers(1, 600));

@@ -230,6 +230,28 @@ Deno.test(
 );
 
 Deno.test(
+  "what is put back while a gap is owed outlives the node that was told of it",
+  overEngine({ delivery: { ackTimeout: 2 * SECOND, maxRetries: 0 } }, async (w, engine) => {
+    const bob = await w.subscriber(1, "bob", "c", { wire: "fixed" });
+    await w.publish(0, "c", 1, 2);
+    await bob.ack(bob.messages[1]);
+    await w.pass(5 * SECOND);
+    await engine.failOver({}, true, true);
+    await w.pass(5 * SECOND);
+    assertEquals(story(bob), [1, 2, "gap"]);
+    const redriven = w.nodes[1].hub.redrive({ limit: 9 });
+    await w.pass(SECOND);
+    assertEquals((await redriven).length, 1);
+    assertEquals(bob.messages.at(-1)?._redriven, true);
+    w.kill(1);
+    await w.pass(30 * SECOND);
+    const back = await w.subscriber(0, "bob", "c", { wire: "fixed" });
+    assertEquals(back.messages.map(({ data, _redriven }) => [data, _redriven]), [[1, true]]);
+    await w.startNode(1);
+  }),
+);
+
+Deno.test(
   "what has expired is judged by the engine's clock, whatever the node's says",
   overEngine({ delivery: { messageTtl: 100 * MINUTE } }, async (w, engine) => {
     engine.ahead = 5 * MINUTE;

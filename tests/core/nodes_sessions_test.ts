@@ -142,6 +142,21 @@ Deno.test(
 );
 
 Deno.test(
+  "a client whose older attempt a busy node hears of late keeps the newer one",
+  overNodes({ nodes: 3 }, async (w) => {
+    await w.connect(0, "bob", { instance: "i", attempt: 1 });
+    w.cluster.rumours = { ...WELL, delay: 100 };
+    const newer = await w.connect(1, "bob", { instance: "i", attempt: 3 });
+    await w.pass(60);
+    w.cluster.rumours = WELL;
+    const older = await w.connect(2, "bob", { instance: "i", attempt: 2 });
+    await w.pass(SECOND);
+    assertEquals([older.closed, newer.closed], ["replaced", undefined]);
+    assert(newer.frames.some(({ type }) => type === "connected"));
+  }),
+);
+
+Deno.test(
   "a late message that its new node has not heard of yet is waited for, and no gap is told",
   overNodes({}, async (w) => {
     await w.subscriber(1, "ann", "c");

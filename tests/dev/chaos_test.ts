@@ -84,7 +84,7 @@ Deno.test("chaos: the command runs one scenario, reports, writes what it saw, an
     const args = ["--scenario", "kv-second-process", "--seed", "7", "--duration", "1"];
     const { code, out } = await chaos(...args, "--history", file);
     assertEquals(code, 0, out);
-    assertMatch(out, /=== kv-second-process \(seed 7\)/);
+    assertMatch(out, /=== 1 of 1: kv-second-process \(seed 7\)/);
     assertMatch(out, /every promise was kept/);
     assertMatch(out, /1 of 1 scenarios without a broken promise/);
     const lines = (await Deno.readTextFile(file)).trim().split("\n");

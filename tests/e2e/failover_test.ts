@@ -4,7 +4,7 @@ import { trial } from "./trial.ts";
 Deno.test("failover: what a replica behind its primary did not have is told as lost, never silently", async () => {
   await trial({
     topology: "sentinel",
-    terms: { patience: 20_000 },
+    terms: { patience: 20_000, mayLose: true },
     async faults(world) {
       const set = world.topology.sentinel!;
       await world.pause(800);
@@ -21,7 +21,7 @@ Deno.test("failover: what a replica behind its primary did not have is told as l
 Deno.test("failover: who was away is told of what was lost meanwhile, though its own position was not", async () => {
   const history = await trial({
     topology: "sentinel",
-    terms: { patience: 20_000 },
+    terms: { patience: 20_000, mayLose: true },
     async faults(world) {
       const set = world.topology.sentinel!;
       const wanderer = await world.handler(["channel-1", "channel-2"]);

@@ -5,7 +5,7 @@ import type { World } from "../world.ts";
 /** Ends a gateway as a crash does, again and again, for as long as there is load. */
 async function crashAround(world: World): Promise<void> {
   let crashes = 0;
-  // Twenty crashes at the usual length of a run.
+  // Some five crashes a second, as far as the gateways start in time.
   while (world.left > 0 || crashes === 0) {
     await world.pause(100 + world.random.below(200));
     await world.crash(world.random.pick(world.gateways), world.random.below(100));

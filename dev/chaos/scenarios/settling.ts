@@ -156,6 +156,7 @@ export const SETTLING: readonly Scenario[] = [
     name: "expiry",
     says: "Messages expire while a subscriber is away: it is told.",
     topology: "redis",
+    terms: { mayLose: true },
     args: ["--message-ttl=2", "--history-size=0"],
     async run(world) {
       await away(world, 5_000);
@@ -165,6 +166,7 @@ export const SETTLING: readonly Scenario[] = [
     name: "quota",
     says: "A channel has more than it may keep while a subscriber is away: it is told.",
     topology: "redis",
+    terms: { mayLose: true },
     args: [
       "--max-message-bytes=1KiB",
       "--max-channel-bytes=8KiB",

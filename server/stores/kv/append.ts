@@ -76,7 +76,7 @@ export class KvAppend implements Appending {
     const { data } = this.#context;
     try {
       const log = data.log(this.channel, this.#now, this.#terms) as KvLog;
-      const drawn = data.draw(log, this.#drafts, this.#terms.retention, this.#now);
+      const drawn = data.draw(log, this.#drafts, this.#terms, this.#now);
       this.#write(unit, log, drawn);
     } catch (error) {
       this.#reject(error);
@@ -85,13 +85,11 @@ export class KvAppend implements Appending {
 
   #write(unit: Unit, log: KvLog, drawn: Drawn): void {
     const { data, tails } = this.#context;
-    const { messages, keys } = drawn;
+    const { messages, ids } = drawn;
     const tail = this.#tail !== undefined && tails.fits(log, this.#tail) ? this.#tail : undefined;
     const packed = messages.length === 0 ? [] : pack(messages, tail);
     log.writeSegments(unit, packed);
-    if (keys !== undefined && keys.size > 0) {
-      unit.remember(new PublishIdsOf(log.id, this.#now, keys));
-    }
+    if (ids !== undefined) unit.remember(new PublishIdsOf(log.id, this.#now, ids));
     log.isAnnounced = true;
     log.isBusy = true;
     data.channels.settle(log, this.#now);

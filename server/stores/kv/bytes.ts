@@ -13,6 +13,11 @@ export class ByteWriter {
     this.#bytes = new Uint8Array(capacity);
   }
 
+  /** Bytes that it holds without growing. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   /** How many bytes were written. */
   get length(): number {
     return this.#length;

@@ -3,6 +3,7 @@ import { keyOf, TABLES } from "./keys.ts";
 import { FEW_BYTES } from "./segment.ts";
 import type { Mutation, Unit } from "./unit.ts";
 import { Fifo } from "../memory/fifo.ts";
+import type { IdTable } from "../memory/id_table.ts";
 
 /** Publish ids that one append has brought. */
 export class PublishIdsOf {
@@ -10,19 +11,29 @@ export class PublishIdsOf {
   readonly channel: number;
   /** When they came. */
   readonly at: number;
-  /** Numbers by key. */
-  readonly keys: ReadonlyMap<string, number>;
+  /** The ids. */
+  readonly ids: IdTable;
   /** Most bytes that they can take in the file. */
   readonly bytes: number;
 
-  constructor(channel: number, at: number, keys: ReadonlyMap<string, number>) {
+  constructor(channel: number, at: number, ids: IdTable) {
     this.channel = channel;
     this.at = at;
-    this.keys = keys;
-    let bytes = 32;
-    for (const key of keys.keys()) bytes += costOf(key);
-    this.bytes = bytes;
+    this.ids = ids;
+    this.bytes = ROW_OVERHEAD + ids.size * ID_OVERHEAD + ids.bytes;
   }
+}
+
+/** Publish ids that one append has brought, as they were found. */
+export interface FoundIds {
+  /** Id of the channel. */
+  readonly channel: number;
+  /** When they came. */
+  readonly at: number;
+  /** Numbers of their messages… */
+  readonly seqs: readonly number[];
+  /** …and their keys. */
+  readonly keys: readonly Uint8Array[];
 }
 
 /** A page: one value full of publish ids. */
@@ -38,6 +49,8 @@ interface Page extends FullPage {
 }
 
 const PAGE_BYTES = 60_000;
+// Beside its ids: the channel, the time, their count.
+const ROW_OVERHEAD = 32;
 // Beside the key: its length and its message's number.
 const ID_OVERHEAD = 12;
 const MOST_DELETES = 300;
@@ -49,6 +62,7 @@ const MOST_DELETES = 300;
  */
 export class KvJournal {
   readonly #nextId: () => number;
+  readonly #writer = new ByteWriter(PAGE_BYTES);
   /** The page that is filled up at present. */
   #open: Page | undefined;
   #staged: { readonly full: readonly Page[]; readonly open: Page | undefined } | undefined;
@@ -80,7 +94,8 @@ export class KvJournal {
     const begun = apart ? undefined : this.#open;
     const closed = apart && this.#open !== undefined ? [this.#open] : [];
     const pages: Page[] = [];
-    const writer = new ByteWriter(PAGE_BYTES);
+    const writer = this.#writer;
+    writer.truncate(0);
     let id = begun?.id ?? this.#nextId();
     let newestAt = begun?.newestAt ?? -Infinity;
     if (begun !== undefined) writer.bytes(begun.bytes);
@@ -90,14 +105,22 @@ export class KvJournal {
       id = this.#nextId();
       newestAt = -Infinity;
     };
-    for (const { channel, at, keys } of appends) {
-      let left = [...keys];
-      while (left.length > 0) {
-        if (writer.length > 0 && writer.length + costOf(left[0][0]) > PAGE_BYTES) turn();
-        const row = left.slice(0, fitting(left, PAGE_BYTES - writer.length));
-        left = left.slice(row.length);
+    for (const { channel, at, ids } of appends) {
+      let from = 0;
+      while (from < ids.size) {
+        const room = PAGE_BYTES - ROW_OVERHEAD - writer.length;
+        let to = fitting(ids, from, room);
+        // A page has one id at least, however long that is.
+        if (to === from && writer.length > 0) {
+          turn();
+          continue;
+        }
+        to = Math.max(to, from + 1);
         newestAt = Math.max(newestAt, at);
-        writeRow(writer, channel, at, row);
+        writer.number(channel);
+        writer.signed(at);
+        writeIds(writer, ids, from, to);
+        from = to;
       }
     }
     turn();
@@ -136,48 +159,42 @@ export class KvJournal {
   }
 }
 
-function writeRow(
-  writer: ByteWriter,
-  channel: number,
-  at: number,
-  row: readonly (readonly [string, number])[],
-): void {
-  writer.number(channel);
-  writer.signed(at);
-  writer.number(row.length);
+/** Writes ids: their numbers and lengths, and then all keys. */
+function writeIds(writer: ByteWriter, ids: IdTable, from: number, to: number): void {
+  writer.number(to - from);
   let before = 0;
-  for (const [key, seq] of row) {
-    writer.text(key);
+  for (let i = from; i < to; i++) {
+    const seq = ids.seqAt(i);
     writer.signed(seq - before);
+    writer.number(ids.lengthAt(i));
     before = seq;
   }
+  writer.bytes(ids.keys(from, to));
 }
 
-/** How many ids fit into so many bytes; one at least. */
-function fitting(ids: readonly (readonly [string, number])[], bytes: number): number {
-  let count = 0;
-  while (count < ids.length && (bytes -= costOf(ids[count][0])) >= 0) count++;
-  return Math.max(count, 1);
-}
-
-/** Most bytes that an id can take: counting them takes longer than what it saves. */
-function costOf(key: string): number {
-  return ID_OVERHEAD + 3 * key.length;
+/** Up to which id they fit into so many bytes. */
+function fitting(ids: IdTable, from: number, bytes: number): number {
+  if ((ids.size - from) * ID_OVERHEAD + ids.bytes <= bytes) return ids.size;
+  let to = from;
+  while (to < ids.size && (bytes -= ID_OVERHEAD + ids.lengthAt(to)) >= 0) to++;
+  return to;
 }
 
 /** What a page says. Throws where it cannot be one. */
-export function* readPage(bytes: Uint8Array): Generator<PublishIdsOf> {
+export function* readPage(bytes: Uint8Array): Generator<FoundIds> {
   const reader = new ByteReader(bytes);
   while (!reader.isAtEnd) {
     const channel = reader.number();
     const at = reader.signed();
-    const keys = new Map<string, number>();
-    let seq = 0;
-    for (let left = reader.number(); left > 0; left--) {
-      const key = reader.text();
-      seq += reader.signed();
-      keys.set(key, seq);
+    const count = reader.number();
+    // Each has two bytes at least, so a wrong count makes no large array.
+    if (2 * count > bytes.length) throw new RangeError("There are too many ids.");
+    const seqs: number[] = [];
+    const lengths: number[] = [];
+    for (let i = 0, seq = 0; i < count; i++) {
+      seqs.push(seq += reader.signed());
+      lengths.push(reader.number());
     }
-    yield new PublishIdsOf(channel, at, keys);
+    yield { channel, at, seqs, keys: lengths.map((length) => reader.bytes(length)) };
   }
 }

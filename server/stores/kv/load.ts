@@ -12,6 +12,7 @@ import { decodeLetter, decodeSession, type SessionLine } from "./records.ts";
 import type { KvTables } from "./tables.ts";
 import { KvTrash } from "./trash.ts";
 import { chunkKeys } from "./unit.ts";
+import { IdTable } from "../memory/id_table.ts";
 import { MemorySession } from "../memory/sessions.ts";
 import type { Retention } from "../store.ts";
 
@@ -113,17 +114,23 @@ export class KvLoad {
   }
 
   async #readIds(): Promise<void> {
-    const { tables, journal, data, retention } = this.#parts;
+    const { tables, journal, data, retention, random } = this.#parts;
+    const spelled = data.keys(random);
     await tables.read(TABLES.ids, 1, ({ numbers: [page], bytes }) => {
       let newestAt = -Infinity;
-      for (const { channel, at, keys } of readPage(bytes)) {
+      for (const { channel, at, seqs, keys } of readPage(bytes)) {
         newestAt = Math.max(newestAt, at);
         const log = this.#logs.get(channel);
         if (log === undefined) continue;
-        const known = new Map([...keys].filter(([, seq]) => seq <= log.head));
+        const ids = new IdTable(seqs.length);
+        for (let i = 0; i < seqs.length; i++) {
+          if (seqs[i] > log.head) continue;
+          spelled.take(keys[i]);
+          ids.add(spelled, seqs[i], at);
+        }
         // An id that came again after its window is of the later message.
         log.expireIds(at - retention.idempotencyWindow);
-        log.add({ appended: [], messages: [], keys: known, largest: 0 }, at);
+        if (ids.size > 0) log.remember(ids, at);
         data.limitIds(log);
       }
       journal.restore(page, newestAt);

@@ -86,7 +86,7 @@ export function pack(messages: readonly StoredMessage[], tail?: Packed): Packed[
   if (total > MAX_VALUE) tail = undefined;
   const limit = Math.max(MAX_VALUE, Math.ceil(total / MOST_SEGMENTS));
   const packed: Packed[] = [];
-  let writer = new ByteWriter(Math.min(2 * total + FEW_BYTES, 2 * MAX_VALUE));
+  const writer = scratch();
   let first = messages[0].seq;
   let sizes: number[] = [];
   let times: number[] = [];
@@ -108,7 +108,7 @@ export function pack(messages: readonly StoredMessage[], tail?: Packed): Packed[
     if (isFull && sizes.length > 0) {
       writer.truncate(start);
       close();
-      writer = new ByteWriter(2 * MAX_VALUE);
+      writer.truncate(0);
       writeMessage(writer, message, undefined);
       first = message.seq;
       sizes = [];
@@ -174,7 +174,7 @@ export function unpack(
 
 /** What is known of a segment, as bytes. */
 export function encodeSegment({ sizes, times, length }: Segment): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(64 + 3 * sizes.length);
+  const writer = scratch();
   writer.number(length);
   writer.number(sizes.length);
   for (const size of sizes) writer.number(size - MESSAGE_OVERHEAD);
@@ -207,6 +207,16 @@ export function decodeSegment(first: number, bytes: Uint8Array): Segment {
   }
   reader.end();
   return new Segment(first, sizes, times, length);
+}
+
+let shared = new ByteWriter(2 * MAX_VALUE);
+
+/** An empty writer for what takes no time: memory for one segment after the other is work, too. */
+function scratch(): ByteWriter {
+  // A long message is not to keep its room for ever.
+  if (shared.capacity > 4 * MAX_VALUE) shared = new ByteWriter(2 * MAX_VALUE);
+  shared.truncate(0);
+  return shared;
 }
 
 function writeMessage(

@@ -1,6 +1,7 @@
 import { type Json, PushError } from "@push/client/protocol";
 import { type RandomBytes, randomEpoch } from "../../clock.ts";
 import { MemoryChannels } from "./channels.ts";
+import { IdKeys } from "./id_key.ts";
 import { MemoryLetters } from "./letters.ts";
 import { type Drawn, MemoryLog } from "./log.ts";
 import { type MemorySession, MemorySessions } from "./sessions.ts";
@@ -8,7 +9,8 @@ import { MemoryShelf } from "./shelf.ts";
 import { Tally } from "./tally.ts";
 import type { AppendResult, DeadLetter, DeadLetterQuery, Draft, Retention } from "../store.ts";
 
-// About 130 bytes each, so some 270 MB; in five minutes that is 7 000 publishes a second.
+// 60 to 130 bytes each where ids have up to 30 characters, so 270 MB at most; in five minutes that is
+// 7 000 publishes a second.
 const MAX_PUBLISH_IDS = 2 ** 21;
 
 /** What a log is made with. */
@@ -29,6 +31,7 @@ export class MemoryData {
   readonly sessions: MemorySessions = new MemorySessions(this.channels, this.tally);
   /** Dead letters. */
   readonly letters: MemoryLetters = new MemoryLetters(this.tally);
+  #keys: IdKeys | undefined;
 
   /** Log of a channel, without what has expired; begins one if need be. Settle it after use. */
   log(
@@ -59,6 +62,11 @@ export class MemoryData {
     return new MemoryLog(name, epoch, metadata, now, this.tally, new MemoryShelf());
   }
 
+  /** What spells publish ids: one for all that is in memory, since hashes are compared. */
+  keys(random: RandomBytes): IdKeys {
+    return this.#keys ??= new IdKeys(random);
+  }
+
   /** Dead letters whose subscription still exists, in the letter's epoch. */
   redrivable(query: DeadLetterQuery, now: number): DeadLetter[] {
     return this.letters.find(
@@ -75,9 +83,14 @@ export class MemoryData {
    *
    * @throws {PushError} `store_full` if one of the messages cannot be kept
    */
-  draw(log: MemoryLog, drafts: readonly Draft[], retention: Retention, now: number): Drawn {
+  draw(
+    log: MemoryLog,
+    drafts: readonly Draft[],
+    { retention, random }: LogTerms,
+    now: number,
+  ): Drawn {
     const { maxChannelBytes, maxStoreBytes } = retention;
-    const drawn = log.draw(drafts, now);
+    const drawn = log.draw(drafts, now, this.keys(random));
     if (drawn.largest > maxChannelBytes || !this.hasRoom(log, drawn.largest, maxStoreBytes)) {
       this.channels.settle(log, now);
       throw new PushError(

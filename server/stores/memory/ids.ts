@@ -1,17 +1,11 @@
-import { Fifo } from "./fifo.ts";
+import type { IdKeys } from "./id_key.ts";
+import { IdTable } from "./id_table.ts";
 import type { Tally } from "./tally.ts";
-
-/** Key of a publish id: no subject and id can be spelled as another pair. */
-export function publishKey(subject: string, id: string): string {
-  return `${subject.length}:${subject}${id}`;
-}
 
 /** Publish ids of one channel, in the order in which they came. */
 export class PublishIds {
   readonly #tally: Tally;
-  readonly #seqs = new Map<string, number>();
-  readonly #keys = new Fifo<string>("");
-  readonly #times = new Fifo<number>(0);
+  readonly #table = new IdTable();
 
   /** @param tally where ids are counted */
   constructor(tally: Tally) {
@@ -20,37 +14,34 @@ export class PublishIds {
 
   /** How many are remembered. */
   get size(): number {
-    return this.#keys.length;
+    return this.#table.size;
   }
 
   /** When the oldest came; `undefined` if there is none. */
   get oldestAt(): number | undefined {
-    return this.size === 0 ? undefined : this.#times.at(0);
+    return this.size === 0 ? undefined : this.#table.timeAt(0);
   }
 
-  /** Number of the message that was published with this id, if it is remembered. */
-  seqOf(key: string): number | undefined {
-    return this.#seqs.get(key);
+  /** Number of the message that was published with the id that was spelled last, if that is known. */
+  seqOf(keys: IdKeys): number | undefined {
+    return this.#table.find(keys);
   }
 
-  /** Remembers an id that is not remembered. */
-  add(key: string, seq: number, at: number): void {
-    this.#seqs.set(key, seq);
-    this.#keys.push(key);
-    this.#times.push(at);
-    this.#tally.publishIds++;
+  /** Remembers ids that are not remembered. */
+  addAll(ids: IdTable, at: number): void {
+    this.#table.addAll(ids, at);
+    this.#tally.publishIds += ids.size;
   }
 
   /** Forgets the oldest; there must be one. */
   forgetOldest(): void {
-    this.#seqs.delete(this.#keys.shift());
-    this.#times.shift();
+    this.#table.shift();
     this.#tally.publishIds--;
   }
 
   /** Forgets what came at or before `limit`. */
   expire(limit: number): void {
-    while (this.size > 0 && this.#times.at(0) <= limit) this.forgetOldest();
+    while (this.size > 0 && this.#table.timeAt(0) <= limit) this.forgetOldest();
   }
 
   /** Forgets all. */

@@ -1,7 +1,9 @@
 import type { Json } from "@push/client/protocol";
 import { messageBytes } from "./bytes.ts";
 import { HeapEntry } from "./heap.ts";
-import { PublishIds, publishKey } from "./ids.ts";
+import type { IdKeys } from "./id_key.ts";
+import { IdTable } from "./id_table.ts";
+import { PublishIds } from "./ids.ts";
 import type { Position } from "./position.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Tally } from "./tally.ts";
@@ -21,7 +23,7 @@ export interface Drawn {
   /** What is to be stored. */
   readonly messages: readonly StoredMessage[];
   /** Publish ids of those that have one. */
-  readonly keys: ReadonlyMap<string, number> | undefined;
+  readonly ids: IdTable | undefined;
   /** Size of the largest. */
   readonly largest: number;
 }
@@ -125,40 +127,48 @@ export class MemoryLog {
     this.#count(this.count, bytes);
   }
 
-  /** Works out what an append comes to; changes nothing. */
-  draw(drafts: readonly Draft[], now: number): Drawn {
+  /**
+   * Works out what an append comes to; changes nothing.
+   *
+   * @param keys what spells publish ids
+   */
+  draw(drafts: readonly Draft[], now: number, keys: IdKeys): Drawn {
     const appended: Appended[] = [];
     const messages: StoredMessage[] = [];
-    let keys: Map<string, number> | undefined;
+    let ids: IdTable | undefined;
     let largest = 0;
     for (const { id, subject, origin, source, payload } of drafts) {
       const seq = this.#head + messages.length + 1;
       if (id !== undefined) {
-        const key = publishKey(subject, id);
-        const first = this.#ids?.seqOf(key) ?? keys?.get(key);
+        keys.spell(subject, id);
+        const first = this.#ids?.seqOf(keys) ?? ids?.find(keys);
         if (first !== undefined) {
           appended.push({ seq: first, duplicate: true });
           continue;
         }
-        (keys ??= new Map()).set(key, seq);
+        (ids ??= new IdTable(drafts.length)).add(keys, seq, now);
       }
       const bytes = messageBytes(payload);
       if (bytes > largest) largest = bytes;
       appended.push({ seq, duplicate: false });
       messages.push({ id, origin, source, payload, seq, at: now, bytes });
     }
-    return { appended, messages, keys, largest };
+    return { appended, messages, ids, largest };
   }
 
   /** Stores what was drawn. */
-  add({ messages, keys }: Drawn, now: number): void {
+  add({ messages, ids }: Drawn, now: number): void {
     this.shelf.add(messages);
     this.#count(messages.length, messages.reduce((sum, { bytes }) => sum + bytes, 0));
     this.#head += messages.length;
     this.#appendsSinceAsked += messages.length;
-    if (keys === undefined) return;
-    const ids = this.#ids ??= new PublishIds(this.#tally);
-    for (const [key, seq] of keys) ids.add(key, seq, now);
+    if (ids !== undefined) this.remember(ids, now);
+  }
+
+  /** Remembers publish ids that came now. */
+  remember(ids: IdTable, now: number): void {
+    this.#ids ??= new PublishIds(this.#tally);
+    this.#ids.addAll(ids, now);
   }
 
   /** Drops messages from the front that were stored at or before `limitAt`. */

@@ -239,7 +239,8 @@ export class MemorySessions {
 
 /** Whether a claim comes too late, by what it says of who held the session before. */
 function isStale({ from, instance, attempt }: Claim, session: MemorySession): boolean {
-  if (from !== undefined) return from !== session.holder;
+  const isSame = session.instance === instance && session.attempt === attempt;
+  if (from !== undefined) return from !== session.holder && !isSame;
   return instance === session.instance && attempt <= session.attempt;
 }
 

@@ -2,7 +2,7 @@
 import { type Json, PushError } from "@push/client/protocol";
 import type { RandomBytes } from "../../clock.ts";
 import type { Cluster } from "../cluster.ts";
-import { MemoryData } from "./data.ts";
+import { type LogTerms, MemoryData } from "./data.ts";
 import type { MemoryLog } from "./log.ts";
 import { Position } from "./position.ts";
 import type { NodeLease } from "./sessions.ts";
@@ -91,7 +91,7 @@ export class MemoryStore implements Store {
   readonly cluster?: Cluster;
   readonly #retention: Retention;
   readonly #limits: StoreLimits;
-  readonly #random: RandomBytes;
+  readonly #terms: LogTerms;
   #shared: MemoryData | undefined;
 
   /**
@@ -102,7 +102,7 @@ export class MemoryStore implements Store {
   constructor(options: MemoryStoreOptions) {
     this.#retention = options.retention;
     this.#limits = options.limits;
-    this.#random = options.random;
+    this.#terms = { retention: options.retention, random: options.random };
     this.#shared = options.data ?? new MemoryData();
     if (options.cluster !== undefined) this.cluster = options.cluster;
   }
@@ -135,7 +135,7 @@ export class MemoryStore implements Store {
   async append(channel: string, drafts: readonly Draft[], now: number): Promise<AppendResult> {
     const data = this.#data;
     const log = this.#log(channel, now);
-    return data.add(log, data.draw(log, drafts, this.#retention, now), this.#retention, now);
+    return data.add(log, data.draw(log, drafts, this.#terms, now), this.#retention, now);
   }
 
   /** Reads what comes after a number (see {@linkcode Store.read}). */
@@ -327,7 +327,6 @@ export class MemoryStore implements Store {
     metadata?: { readonly [key: string]: Json },
     maxStoreBytes?: number,
   ): MemoryLog {
-    const terms = { retention: this.#retention, random: this.#random };
-    return this.#data.log(channel, now, terms, metadata, maxStoreBytes);
+    return this.#data.log(channel, now, this.#terms, metadata, maxStoreBytes);
   }
 }

@@ -94,6 +94,20 @@ local function begin(metadata)
   return c
 end
 
+-- Whether a node of the Cluster takes writes as ever: one that another stands in for has failed, or
+-- follows that one, or is gone.
+local function is_primary(node)
+  local nodes = redis.pcall('CLUSTER', 'NODES')
+  if type(nodes) ~= 'string' then return false end
+  for name, flags in string.gmatch(nodes, '(%w+) %S+ (%S+)[^\\n]*') do
+    if name == node then
+      flags = ',' .. flags .. ','
+      return string.find(flags, ',master,') and not string.find(flags, ',fail%??,')
+    end
+  end
+  return false
+end
+
 -- Whether the server that answers now can have lost writes that the one before has answered. It has
 -- not if it still is the same process and was not promoted, if the channel was moved to it from another
 -- node of a Cluster, and if it was only started again and writes to the disk before it answers.
@@ -102,8 +116,8 @@ local function may_have_lost(c, here)
   local last = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)') or ''
   local was_promoted = string.match(last, '[^0]') ~= nil
   if before == here then return was_promoted end
-  local node = string.match(here, ':(.+)$')
-  if node and before ~= '' and string.match(before, ':(.+)$') ~= node then return last == c.run end
+  local node, other = string.match(here, ':(.+)$'), string.match(before, ':(.+)$')
+  if node and other and other ~= node then return last == c.run or not is_primary(other) end
   return was_promoted or string.sub(ARGV[2], -1) ~= '!'
 end
 

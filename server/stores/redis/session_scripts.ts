@@ -32,7 +32,8 @@ else
     return answer()
   end
   if from ~= '' then
-    if from ~= '=' .. s.holder then return {bad, 'replaced'} end
+    local is_same = s.instance == instance and s.attempt == attempt
+    if from ~= '=' .. s.holder and not is_same then return {bad, 'replaced'} end
   elseif s.instance == instance and attempt <= s.attempt then
     return {bad, 'replaced'}
   end
@@ -158,14 +159,16 @@ export const RENEW_SCRIPT: Script = {
 -- flags: allow-oom
 -- KEYS: session...
 -- ARGV: lease in ms, generation...
--- returns {bad, {} for one that another has, {'lost'} for one that nobody has,
+-- returns {bad, {} for one that another has, {'lost'} for one that nobody has, or an older claim,
 --   {until, ends, channel with news...}, ...}
 ${SESSION}
 local told = {bad}
 for i, key in ipairs(KEYS) do
   local s = session(key)
   local one = {}
-  if not s.lives and not (s.exists and s.generation > tonumber(ARGV[i + 2])) then
+  -- An older one than was granted: a server that stands in for another has not heard of the newest.
+  if s.exists and s.generation < tonumber(ARGV[i + 2]) or
+    not s.lives and not (s.exists and s.generation > tonumber(ARGV[i + 2])) then
     one = {'lost'}
   elseif s.lives and s.generation == tonumber(ARGV[i + 2]) then
     if s.attached == '1' then

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { within } from "../../support/within.ts";
-import { type RedisServer, startRedis } from "../../support/redis.ts";
+import { type RedisServer, startRedis, startRedisCluster } from "../../support/redis.ts";
 import { contents, draft, drafts, numbers, openLog, ready } from "./log_bed.ts";
 
 for (const appendfsync of ["always", "everysec", "no"] as const) {
@@ -159,6 +159,43 @@ Deno.test("a server promoted for a second time begins a new epoch, though its pr
   assertNotEquals(epoch, lost.epoch);
   assertNotEquals(epoch, first.epoch);
   assertEquals(earlier, [{ epoch: first.epoch, base: 5, isLossy: true }]);
+});
+
+Deno.test("a server that was promoted, and started again before anybody looked, may have lost something", async () => {
+  const options = { appendfsync: "always", config: ["repl-diskless-sync-delay 0"] } as const;
+  await using a = await startRedis(options);
+  await using b = await startRedis(options);
+  await using bedA = await openLog(a.port);
+  const first = await bedA.log.append("c", drafts(1, 5));
+  await follow(b, a);
+  await b.ask("REPLICAOF", "NO", "ONE");
+  await bedA.log.append("c", drafts(6, 10));
+  await using bedB = await openLog(b.port);
+  // What it took over is on its disk.
+  while (/aof_rewrite_\w+:1/.test(`${await b.ask("INFO", "persistence")}`)) await pause();
+  await b.kill();
+  await b.restart();
+  await ready(bedB);
+  const { head, earlier } = await bedB.log.read("c", 0, 10);
+  assertEquals([head, earlier], [5, [{ epoch: first.epoch, base: 5, isLossy: true }]]);
+});
+
+Deno.test("on a Cluster nothing is lost with a channel from a node that goes on, as far as is known", async () => {
+  await using cluster = await startRedisCluster();
+  const [{ port }] = cluster.nodes;
+  await using bed = await openLog(port, { redis: { cluster: cluster.addresses.join(",") } });
+  const meta = bed.keys.meta("c");
+  const owner = await cluster.ownerOf(await cluster.slotOf(meta));
+  const other = cluster.nodes.find((node) => node !== owner)!;
+  const otherId = (await cluster.ids()).get(other.port)!;
+  const first = await bed.log.append("c", drafts(1, 5));
+  // As it is for who takes a channel over from another node.
+  await owner.ask("HSET", meta, "run", "earlier", "server", `process:${otherId}`);
+  const moved = await bed.log.read("c", 0, 10);
+  assertEquals(moved.earlier, [{ epoch: first.epoch, base: 5 }]);
+  await owner.ask("HSET", meta, "run", "earlier", "server", `process:${"0".repeat(40)}`);
+  const [latest] = (await bed.log.read("c", 0, 10)).earlier ?? [];
+  assertEquals(latest, { epoch: moved.epoch, base: 5, isLossy: true });
 });
 
 Deno.test("a Redis that is killed under load stores what is published until it is answered, once", async () => {

@@ -38,6 +38,17 @@ async function indexed(node: Node): Promise<string[]> {
   return away;
 }
 
+test("a claim that a failover took back is lost, and not another's", async (a) => {
+  const generation = await a.attach("s", { ttl: 60_000 });
+  const renew = async (generation: number) =>
+    await a.sessions.renew([{ key: "s", generation }], a.now);
+  assertEquals(await renew(generation + 1), [
+    { key: "s", held: false, lost: true, redriven: [] },
+  ]);
+  assertEquals(await renew(generation - 1), [{ key: "s", held: false, redriven: [] }]);
+  assertEquals(await renew(generation), []);
+});
+
 test(
   "a session is held for others until its node's lease is over, and ends its ttl later",
   async (a, b) => {
