@@ -204,7 +204,9 @@ export class StoreModel {
       return;
     }
     const isOld = held?.instance === instance && attempt <= held.attempt;
-    if (held !== undefined && (from === undefined ? isOld : from !== held.holder)) {
+    const isSame = held?.instance === instance && held.attempt === attempt;
+    const isStranger = from !== held?.holder && !isSame;
+    if (held !== undefined && (from === undefined ? isOld : isStranger)) {
       return assertEquals(claimed, { ok: false, reason: "replaced" });
     }
     const elsewhere = this.#lease !== undefined && held?.heldUntil !== undefined &&

@@ -240,7 +240,17 @@ Deno.test("RedisStore: where a node of a Cluster dies its replica goes on, for p
   await until(() => store.trouble === undefined, "every slot has a primary again", 30_000);
   await until(() => lapses > 0, "the lapse is told");
   for (const channel of channels) {
-    const { head } = await append(store, channel, 1);
+    // The other nodes agree on the new primary a moment after it answers.
+    let head = 0;
+    await until(async () => {
+      try {
+        ({ head } = await append(store, channel, 1));
+        return true;
+      } catch (error) {
+        assert(error instanceof PushError && error.code === "unavailable", `${error}`);
+        return false;
+      }
+    }, `the append to ${channel} is answered`);
     await until(() => heads.get(channel) === head, `the append to ${channel} is told`);
   }
 });
