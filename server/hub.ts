@@ -9,7 +9,8 @@ import type { Wire } from "./channel/entry.ts";
 import { Heads } from "./channel/heads.ts";
 import { Leases } from "./nodes/leases.ts";
 import { Metrics } from "./metrics.ts";
-import { type Asker, type ForeignClaim, Nodes } from "./nodes/nodes.ts";
+import { Handover } from "./nodes/handover.ts";
+import { Nodes } from "./nodes/nodes.ts";
 import { Presence } from "./presence/presence.ts";
 import { Redrives } from "./session/redrives.ts";
 import { Roster } from "./nodes/roster.ts";
@@ -124,20 +125,11 @@ export class Hub implements SessionHost {
       events: parts.events ?? {},
       ...(cluster === undefined ? {} : { roster: new Roster({ cluster, clock, failed }) }),
     };
-    this.#nodes = cluster && new Nodes({ cluster, clock, random }, {
-      heldBy: (asker) => this.#inTurn(asker.key, () => this.#heldBy(asker)),
-      yield: (key, generation) => this.#inTurn(key, () => this.#yield(key, generation)),
-      taken: (key, generation) => this.#taken(key, generation),
-      claimed: (claim) => this.#inTurn(claim.key, () => this.#claimedElsewhere(claim)),
-      redriven: (key, channel) => void this.#redrives.take(key, channel),
-      failed,
-    });
     this.#channels = new Channels(this.context);
     this.#writes = new WriteBehind({
       context: this.context,
       attached: (key) => this.#sessions.get(key),
     });
-    this.#claims = new Claims(this.context, this.#nodes);
     this.#leases = new Leases({
       context: this.context,
       attached: () => this.#sessions.values(),
@@ -145,6 +137,8 @@ export class Hub implements SessionHost {
       lost: (session) => void this.#inTurn(session.key, () => this.#restore(session)),
       redriven: (session, channel) => void this.#redrives.take(session.key, channel),
     });
+    this.#nodes = cluster && new Nodes({ cluster, clock, random }, this.#handover());
+    this.#claims = new Claims(this.context, this.#nodes);
     this.#redrives = new Redrives({
       context: this.context,
       nodes: this.#nodes,
@@ -486,45 +480,19 @@ export class Hub implements SessionHost {
     connection.close(code);
   }
 
-  /** Another node asks who has a session. */
-  async #heldBy({ key, instance, attempt, age }: Asker): Promise<number | "newer" | undefined> {
-    const session = this.#sessions.get(key);
-    if (session !== undefined) {
-      const terms = this.#terms.get(session);
-      // A busy node may hear of an attempt after another node has heard of the next one.
-      const isNewer = terms?.instance === instance
-        ? terms.attempt > attempt
-        : this.context.clock.now() - session.askedAt < age;
-      return isNewer ? "newer" : session.generation;
-    }
-    const unsaved = this.#writes.unsaved(key);
-    if (unsaved !== undefined) await this.#writes.store(unsaved);
-  }
-
-  async #yield(key: string, generation: number): Promise<void> {
-    const session = this.#sessions.get(key);
-    if (session?.generation !== generation) return;
-    this.#drop(session, "replaced");
-    await this.#writes.store(session);
-    // One that ends with its connection is about to get another.
-    if (session.ttl > 0) await this.#leases.end(session, "release");
-  }
-
-  #taken(key: string, generation: number): void {
-    const session = this.#writes.known(key);
-    if (session !== undefined && session.generation < generation) this.#fenced(session);
-  }
-
-  /** Another node has begun a session for a client that this one may have one for. */
-  async #claimedElsewhere(claim: ForeignClaim): Promise<void> {
-    const { store, clock, random } = this.context;
-    const { key } = claim;
-    const terms = { holder: randomId(random), ttl: 0, existing: true, force: true };
-    const claimed = await store.claim({ ...claim, ...terms }, clock.now());
-    if (!claimed.ok) return;
-    const session = this.#writes.known(key);
-    if (session !== undefined) this.#drop(session, "replaced");
-    await store.end(key, claimed.generation, clock.now());
+  /** What other nodes may ask for. */
+  #handover(): Handover {
+    return new Handover({
+      context: this.context,
+      writes: this.#writes,
+      leases: this.#leases,
+      attached: (key) => this.#sessions.get(key),
+      terms: (session) => this.#terms.get(session),
+      fenced: (session) => this.#fenced(session),
+      drop: (session) => this.#drop(session, "replaced"),
+      redriven: (key, channel) => void this.#redrives.take(key, channel),
+      inTurn: (key, task) => this.#inTurn(key, task),
+    });
   }
 
   /** Runs what concerns one session one after the other. */

@@ -22,6 +22,8 @@ export class FrameSubscriber implements Subscriber {
   readonly #policy: ClientNote["policy"];
   readonly #url: string;
   readonly #joined = new Set<string>();
+  /** Channels whose subscription was answered on this connection. */
+  readonly #flowing = new Set<string>();
   readonly #whole = Promise.withResolvers<void>();
   /** Messages whose acknowledgement was not answered, by their event ids. */
   readonly #asked = new Map<string, { channel: string; id: string }>();
@@ -67,9 +69,8 @@ export class FrameSubscriber implements Subscriber {
     this.#socket = socket;
     this.#closed = Promise.withResolvers();
     this.#unanswered = 0;
-    socket.onopen = () => {
-      for (const channel of this.channels) send(socket, { type: "channel.subscribe", channel });
-    };
+    this.#flowing.clear();
+    socket.onopen = () => this.#subscribe(socket);
     socket.onmessage = ({ data }) => this.#hear(socket, JSON.parse(data));
     socket.onerror = () => this.#end(socket, 0);
     socket.onclose = ({ code }) => this.#end(socket, code);
@@ -85,9 +86,17 @@ export class FrameSubscriber implements Subscriber {
         this.#end(socket, 0);
         return;
       }
-      if (socket.readyState === WebSocket.OPEN) send(socket, { type: "ping" });
+      send(socket, { type: "ping" });
+      // A subscription may have been refused because Redis was away.
+      this.#subscribe(socket);
       this.#watch(socket);
     }, PING);
+  }
+
+  #subscribe(socket: WebSocket): void {
+    for (const channel of this.channels) {
+      if (!this.#flowing.has(channel)) send(socket, { type: "channel.subscribe", channel });
+    }
   }
 
   #end(socket: WebSocket, code: number): void {
@@ -111,6 +120,7 @@ export class FrameSubscriber implements Subscriber {
     if (frame.type === "channel.subscribed") {
       if (!this.#joined.has(channel)) this.#note({ type: "subscribe", phase: "ok" }, channel);
       this.#joined.add(channel);
+      this.#flowing.add(channel);
       if (this.#joined.size === this.channels.length) this.#whole.resolve();
     } else if (frame.type === "channel_message") this.#deliver(socket, frame, channel);
     else if (frame.type === "ack_received") this.#answer(frame);

@@ -40,7 +40,10 @@ export class Publisher implements AsyncDisposable {
   /** Connects; {@linkcode go} begins to publish. */
   static async connect(options: PublisherOptions): Promise<Publisher> {
     const publisher = new Publisher(options);
+    await using unfinished = new AsyncDisposableStack();
+    unfinished.use(publisher);
     await publisher.#client.connect();
+    unfinished.move();
     return publisher;
   }
 

@@ -66,8 +66,11 @@ export class HandlerSubscriber implements Subscriber {
     transports: readonly Transport[] = ["websocket"],
   ): Promise<HandlerSubscriber> {
     const subscriber = new HandlerSubscriber(options, transports);
+    await using unfinished = new AsyncDisposableStack();
+    unfinished.use(subscriber);
     await subscriber.client.connect();
     for (const channel of options.channels) await subscriber.#subscribe(channel);
+    unfinished.move();
     return subscriber;
   }
 

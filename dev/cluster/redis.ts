@@ -30,6 +30,8 @@ const PATIENCE = 20_000;
 /** What a start came to where its port was taken. */
 const TAKEN = /Address already in use|Failed listening on port/;
 
+/** How often its folder is removed until nothing is in it. */
+const REMOVALS = 20;
 /** What it writes to its log, and what it says before it has one. */
 const LOGS = ["log", "output"];
 
@@ -144,7 +146,15 @@ export class RedisServer implements AsyncDisposable {
   async #stop(): Promise<void> {
     // Nothing of it is needed any more, so it need not save anything.
     await this.#process?.kill();
-    await Deno.remove(this.dir, { recursive: true });
+    // A child that saves lives a moment longer, and may have made a file meanwhile.
+    for (let tries = 1;; tries++) {
+      try {
+        return await Deno.remove(this.dir, { recursive: true });
+      } catch (error) {
+        if (tries === REMOVALS) throw error;
+      }
+      await new Promise<void>((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   /** Resolves to whether it answers; false if its port is taken. */

@@ -90,7 +90,7 @@ export class PollMoves {
       if (entry !== undefined) return entry;
       await this.#pause(Math.min(SHORTEST_PAUSE * 2 ** tries, LONGEST_PAUSE));
     }
-    throw new PushError("unavailable", "The poller is wanted on too many nodes at once.");
+    throw wantedElsewhere();
   }
 
   /**
@@ -159,6 +159,11 @@ export async function attachOrClose<T>(
 /** What is wrong with a token that nobody knows. */
 export function unknownToken(): PushError {
   return new PushError("unknown_session", "The poll token is not known.");
+}
+
+/** Other nodes take a poller again and again. */
+export function wantedElsewhere(): PushError {
+  return new PushError("unavailable", "The poller is wanted on too many nodes at once.");
 }
 
 /** Whether somebody else has the session. */

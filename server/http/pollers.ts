@@ -6,7 +6,14 @@ import { hashSecret } from "../policy.ts";
 import type { Session } from "../session/session.ts";
 import { LongPollConnection } from "../transports/longpoll.ts";
 import { PollEntry, type PollEntryParts, type Poller, type PollFate } from "./poll_entry.ts";
-import { attachOrClose, isReplaced, MAX_TRIES, PollMoves, unknownToken } from "./poll_moves.ts";
+import {
+  attachOrClose,
+  isReplaced,
+  MAX_TRIES,
+  PollMoves,
+  unknownToken,
+  wantedElsewhere,
+} from "./poll_moves.ts";
 import { PollRecords, type PollTerms } from "./poll_records.ts";
 import { PollTelling } from "./poll_telling.ts";
 
@@ -130,24 +137,25 @@ export class Pollers {
       const { ended } = entry.fate;
       const mayRetry = tries < MAX_TRIES;
       // Another node has taken it since: only the store can say that somebody else has its session.
-      if (ended === "replaced" && this.isShared && mayRetry) continue;
+      if (ended === "replaced" && this.isShared) {
+        if (mayRetry) continue;
+        throw wantedElsewhere();
+      }
       if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
       if (verifies && entry.told === undefined) this.#telling?.tell(entry).catch(() => {});
       entry.busy++;
       entry.idleSweeps = 0;
       this.#hub.presence.seen(entry.session);
       try {
-        const result = await handle(entry);
-        // The node that has it now may not know of the channel; who takes it from then on does.
-        if (subscribes && this.#hasMoved(entry) && mayRetry) continue;
-        if (subscribes) await this.#telling?.tellChanges(entry);
-        if (subscribes && this.isShared && mayRetry && !await this.#isHere(entry)) continue;
-        return result;
+        if (!subscribes) return await handle(entry);
+        const changed = await entry.session.during(this.#change(entry, handle));
+        if (changed !== undefined) return changed.result;
       } catch (error) {
-        if (!isReplaced(error) || !this.#hasMoved(entry) || !mayRetry) throw error;
+        if (!isReplaced(error) || !this.#hasMoved(entry)) throw error;
       } finally {
         entry.busy--;
       }
+      if (!mayRetry) throw wantedElsewhere();
     }
   }
 
@@ -216,6 +224,21 @@ export class Pollers {
   /** The poller of a token that this node does not have. */
   #come(hash: string): Promise<PollEntry> {
     return this.#moves?.come(hash) ?? Promise.reject(unknownToken());
+  }
+
+  /**
+   * Runs what changes subscriptions, and tells other nodes of them.
+   *
+   * @returns nothing if another node has the poller by now, which then may not know of the change
+   */
+  async #change<T>(
+    entry: PollEntry,
+    handle: (poller: Poller) => Promise<T> | T,
+  ): Promise<{ readonly result: T } | undefined> {
+    const result = await handle(entry);
+    if (this.#hasMoved(entry)) return undefined;
+    await this.#telling?.tellChanges(entry);
+    return !this.isShared || await this.#isHere(entry) ? { result } : undefined;
   }
 
   /** Whether the poller is this node's still, as the store says. */

@@ -26,6 +26,8 @@ export type Yielded = "yielded" | "silent" | "newer";
 
 /** What other nodes may ask of this one. */
 export interface NodesHost {
+  /** Whether something changes a session at present, so that letting it go takes a little longer. */
+  isBusy(key: string): boolean;
   /**
    * Number of the claim by which a connection of this node holds a session, if one does; or that it is
    * newer than who asks for it.
@@ -54,11 +56,15 @@ interface Asked {
   readonly key: string;
   /** Who asks, at present. */
   asker(): Asker;
+  /** The holder answers, but needs a little longer. */
+  wait(): void;
   done(yielded: Yielded): void;
 }
 
 /** Milliseconds that another node has to let a session go. */
 const PATIENCE = 250;
+/** …and one that says that it is busy with it. */
+const LONG_PATIENCE = 2_000;
 
 /**
  * The notes between nodes. Each may be late, twice or never, so each names the claim that it is
@@ -66,9 +72,11 @@ const PATIENCE = 250;
  *
  * A session is let go in four notes: the asker's `yield`; the holder's `holds`, with the number of
  * its claim; the asker's `yield` with that number, if it still waits; and `yielded`. So a note that
- * is late by seconds never takes a session from who has it by then. Each `yield` says who asks: a holder
- * that is a later attempt of the same client object answers `newer`, and keeps it. Among attempts of
- * different objects it is the one that began later.
+ * is late by seconds never takes a session from who has it by then. A holder that is about to change
+ * the session says `busy` first, and has longer: else two nodes that a poller asks in turns would
+ * take it from each other before either has done what it was asked for. Each `yield` says who asks: a
+ * holder that is a later attempt of the same client object answers `newer`, and keeps it. Among
+ * attempts of different objects it is the one that began later.
  */
 export class Nodes {
   readonly #parts: NodesParts;
@@ -101,8 +109,13 @@ export class Nodes {
         cancel();
         resolve(yielded);
       };
-      const cancel = clock.schedule(PATIENCE, () => done("silent"));
-      this.#asked.set(ask, { key, asker, done });
+      const within = (patience: number) => clock.schedule(patience, () => done("silent"));
+      let cancel = within(PATIENCE);
+      const wait = () => {
+        cancel();
+        cancel = within(LONG_PATIENCE);
+      };
+      this.#asked.set(ask, { key, asker, wait, done });
       this.#send(node, { type: "yield", ask, ...asker() });
     });
   }
@@ -157,6 +170,7 @@ export class Nodes {
     const asked = this.#asked.get(ask);
     if (asked?.key !== key) return;
     if (type === "yielded" || type === "newer") asked.done(type);
+    else if (type === "busy") asked.wait();
     else if (type === "holds" && typeof generation === "number") {
       this.#send(from, { type: "yield", ask, generation, ...asked.asker() });
     }
@@ -164,6 +178,7 @@ export class Nodes {
 
   async #yield(from: string, ask: string, asker: Asker, generation: unknown): Promise<void> {
     const { key } = asker;
+    if (this.#host.isBusy(key)) this.#send(from, { type: "busy", key, ask });
     const held = await this.#host.heldBy(asker);
     if (held === "newer") return this.#send(from, { type: "newer", key, ask });
     if (held !== undefined && typeof generation !== "number") {

@@ -100,6 +100,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   /** Writes of changed positions under way. */
   #flushes = 0;
   readonly #turns = new Map<string, Promise<void>>();
+  /** What is to end here before another node gets the session. */
+  readonly #works = new Set<Promise<unknown>>();
 
   /** @param host its hub */
   constructor(host: SessionHost, owner: SessionOwner) {
@@ -184,6 +186,19 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       return this.#inTurn(name, () => this.#subscribe(name, {}, connection, resume));
     }));
     for (const { start } of resumed) start();
+  }
+
+  /** Lets something end here before another node gets the session, if that does not take long. */
+  during<T>(work: Promise<T>): Promise<T> {
+    const done = work.then(() => {}, () => {}).then(() => void this.#works.delete(done));
+    this.#works.add(done);
+    return work;
+  }
+
+  /** What changes its subscriptions at present; resolves once that has ended. */
+  get changes(): Promise<unknown> | undefined {
+    const changes = [...this.#turns.values(), ...this.#works];
+    return changes.length === 0 ? undefined : Promise.all(changes);
   }
 
   /** What was in flight when the flow stopped, by channel; known only where nodes share sessions. */

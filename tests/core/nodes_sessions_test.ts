@@ -157,6 +157,36 @@ Deno.test(
 );
 
 Deno.test(
+  "a node that changes the subscriptions of a session lets it go when that is done",
+  overNodes({}, async (w) => {
+    const old = await w.connect(0, "bob");
+    const release = w.nodes[0].interposed.hold("commit");
+    old.say({ type: "channel.subscribe", channel: "c" });
+    const bob = w.dial(1, "bob");
+    bob.say({ type: "ping" });
+    await w.pass(SECOND);
+    assertEquals([old.closed, bob.frames], [undefined, []]);
+    release();
+    await w.pass(10);
+    assertEquals(old.frames.at(-1)?.type, "channel.subscribed");
+    assertEquals([old.closed, bob.frames.at(-1)?.type], ["replaced", "pong"]);
+  }),
+);
+
+Deno.test(
+  "a session is taken from a node that does not get done with changing it",
+  overNodes({}, async (w) => {
+    const old = await w.connect(0, "bob");
+    w.nodes[0].interposed.hold("commit");
+    old.say({ type: "channel.subscribe", channel: "c" });
+    const bob = w.dial(1, "bob");
+    bob.say({ type: "ping" });
+    await w.pass(3 * SECOND);
+    assertEquals([old.closed, bob.frames.at(-1)?.type], ["replaced", "pong"]);
+  }),
+);
+
+Deno.test(
   "a late message that its new node has not heard of yet is waited for, and no gap is told",
   overNodes({}, async (w) => {
     await w.subscriber(1, "ann", "c");

@@ -171,6 +171,58 @@ Deno.test("a record that was overwritten by an older one is written anew", async
   assertEquals(data(received).sort(), ["more", "news"]);
 });
 
+Deno.test("a request elsewhere waits until a subscription is done, and both are answered", async () => {
+  await using nodes = await ServedNodes.start(2, QUIET);
+  const [one, two] = nodes.nodes;
+  const ann = await RoamingPoller.register(one);
+  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const keep = one.node.keep.bind(one.node);
+  let writes = 0;
+  one.node.keep = async (...args) => {
+    if (args[0].startsWith("poller:") && writes++ === 0) {
+      reached.resolve();
+      await go.promise;
+    }
+    await keep(...args);
+  };
+  const subscribed = ann.must(one, "subscribe", { channel: "news" });
+  await reached.promise;
+  // It asks for the poller, hears that it is busy, and goes on waiting.
+  const patience = nodes.clock.scheduled(2_000);
+  const beat = ann.must(two, "heartbeat");
+  await patience;
+  await nodes.clock.advance(1_000);
+  go.resolve();
+  assertEquals(await subscribed, { ok: true, channel: "news" });
+  assertEquals(await beat, { ok: true });
+  assertEquals(writes, 1);
+  await one.gateway.publish("news", 1);
+  assertEquals(data(await ann.next(two)), [1]);
+});
+
+Deno.test("a subscription that other nodes never leave in peace is refused for now", async () => {
+  await using nodes = await ServedNodes.start(2, QUIET);
+  const [one, two] = nodes.nodes;
+  const ann = await RoamingPoller.register(one);
+  nodes.cluster.rumours = { loss: 1, repeats: 0, delay: 0, jitter: 0 };
+  const keep = one.node.keep.bind(one.node);
+  let isOn = true;
+  let beats = 0;
+  one.node.keep = async (...args) => {
+    await keep(...args);
+    if (!isOn || !args[0].startsWith("poller:")) return;
+    beats++;
+    await ann.must(two, "heartbeat");
+  };
+  const refused = await nodes.awaits(ann.post(one, "subscribe", { channel: "news" }));
+  isOn = false;
+  assertEquals([refused.status, refused.body.code], [503, "unavailable"]);
+  assert(beats >= 20, `${beats}`);
+  nodes.cluster.rumours = { loss: 0, repeats: 0, delay: 0, jitter: 0 };
+  const again = await nodes.awaits(ann.must(one, "subscribe", { channel: "news" }));
+  assertEquals(again.channel, "news");
+});
+
 Deno.test("a subscription that is answered goes along, though the poller was taken at that moment", async () => {
   await using nodes = await ServedNodes.start(2, QUIET);
   const [one, two] = nodes.nodes;
