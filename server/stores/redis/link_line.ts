@@ -10,7 +10,7 @@ export interface LineOptions {
    * Makes a connection that is not begun, and does not reconnect by itself. Rejects if there is
    * nothing to connect to at present; at once when the signal is raised.
    */
-  make(attempt: number, signal: AbortSignal): Promise<Redis>;
+  make(signal: AbortSignal): Promise<Redis>;
   /** Whether a fresh connection is of use; else why not, as the end of a sentence. */
   admit(redis: Redis): Promise<string | undefined>;
   /** Source of time, for the waits between attempts. */
@@ -128,8 +128,9 @@ export class Line {
   /** One connection, from its beginning to its end; resolves to why it ended. */
   async #live(): Promise<string> {
     let redis: Redis;
+    this.#attempts++;
     try {
-      redis = await this.#options.make(this.#attempts++, this.#closing.signal);
+      redis = await this.#options.make(this.#closing.signal);
     } catch (error) {
       return reasonOf(error as Error);
     }

@@ -1,5 +1,5 @@
 import type { Command, Redis, RedisOptions } from "ioredis";
-import type { Clock, RandomBytes } from "../../clock.ts";
+import type { Cancel, Clock, RandomBytes } from "../../clock.ts";
 import { type Address, type Endpoint, textOf } from "./link_address.ts";
 import { Line } from "./link_line.ts";
 
@@ -17,6 +17,15 @@ export interface Driver {
   readonly Command: typeof Command;
 }
 
+/** What a Sentinel knows of the primary. */
+interface Known {
+  readonly primary: Endpoint;
+  /** Number of the failover that it knows of. */
+  readonly epoch: number;
+}
+
+/** Milliseconds that the other Sentinels have once one has answered. */
+const OTHERS = 1_000;
 /** Milliseconds that the other end gets to take leave, before a socket is dropped. */
 const LEAVE = 200;
 
@@ -52,9 +61,9 @@ export class Plug {
     const target = node ?? server;
     return new Line({
       peer: node === undefined ? peer : `Redis at ${textOf(node)}`,
-      make: async (attempt, signal) =>
+      make: async (signal) =>
         sentinels.length > 0 && node === undefined
-          ? this.#make(await this.#primary(attempt, signal))
+          ? this.#make(await this.#primary(signal))
           : this.#make(target),
       admit: (redis) => refusal(redis),
       clock: this.#clock,
@@ -63,18 +72,34 @@ export class Plug {
     });
   }
 
-  /** Asks the Sentinels for the primary, each attempt another one first. */
-  async #primary(attempt: number, signal: AbortSignal): Promise<Endpoint> {
+  /**
+   * Asks all Sentinels for the primary, and believes the one that knows of the latest failover: the
+   * others hear of it up to seconds later, and an old primary may be back by then and take writes.
+   */
+  async #primary(signal: AbortSignal): Promise<Endpoint> {
     const { sentinels, sentinel, sentinelName } = this.#address;
-    for (const endpoint of rotated(sentinels, attempt)) {
-      if (signal.aborted) break;
-      const found = await this.#ask(this.#make(endpoint, sentinel), sentinelName, signal);
-      if (found !== undefined) return found;
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    signal.addEventListener("abort", end);
+    let best: Known | undefined;
+    let cancel: Cancel | undefined;
+    try {
+      await Promise.all(sentinels.map(async (endpoint) => {
+        const known = await this.#ask(this.#make(endpoint, sentinel), sentinelName, over.signal);
+        if (known === undefined) return;
+        if (best === undefined || known.epoch > best.epoch) best = known;
+        cancel ??= this.#clock.schedule(OTHERS, end);
+      }));
+    } finally {
+      cancel?.();
+      signal.removeEventListener("abort", end);
     }
-    throw new Error(`no Sentinel knows '${sentinelName}'`);
+    if (best === undefined) throw new Error(`no Sentinel knows '${sentinelName}'`);
+    return best.primary;
   }
 
-  async #ask(redis: Redis, name: string, signal: AbortSignal): Promise<Endpoint | undefined> {
+  /** What a Sentinel knows; nothing if it does not answer. */
+  async #ask(redis: Redis, name: string, signal: AbortSignal): Promise<Known | undefined> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const drop = (): void => {
       if (redis.status !== "end") redis.disconnect();
@@ -84,11 +109,15 @@ export class Plug {
     signal.addEventListener("abort", drop);
     try {
       await redis.connect();
-      const found = await redis.call("sentinel", "get-master-addr-by-name", name);
-      if (!Array.isArray(found)) return undefined;
-      return { host: String(found[0]), port: Number(found[1]) };
+      const [found, master] = await Promise.all([
+        redis.call("sentinel", "get-master-addr-by-name", name),
+        redis.call("sentinel", "master", name),
+      ]);
+      if (!Array.isArray(found) || !Array.isArray(master)) return undefined;
+      const epoch = Number(master[master.indexOf("config-epoch") + 1]);
+      return { primary: { host: String(found[0]), port: Number(found[1]) }, epoch };
     } catch {
-      return undefined; // The next one is asked.
+      return undefined;
     } finally {
       signal.removeEventListener("abort", drop);
       drop();
@@ -134,9 +163,4 @@ async function refusal(redis: Redis): Promise<string | undefined> {
   if (/^loading:1/m.test(info)) return "it is still loading its data";
   if (/^role:slave/m.test(info)) return "it is a replica, not the primary";
   return undefined;
-}
-
-function rotated<T>(list: readonly T[], by: number): T[] {
-  const at = by % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
 }

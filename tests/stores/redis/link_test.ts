@@ -7,6 +7,7 @@ import { RedisLink } from "../../../server/stores/redis/link.ts";
 import type { Script } from "../../../server/stores/redis/script.ts";
 import { HOSTILE } from "../../../server/testing/store_trial.ts";
 import { ToxicProxy } from "../../../dev/cluster/proxy.ts";
+import { LateSentinel } from "./support/late_sentinel.ts";
 import { startRedis, startRedisCluster, startSentinel } from "../../support/redis.ts";
 import { until } from "../../support/within.ts";
 import { redisSettings } from "./support/settings.ts";
@@ -205,6 +206,21 @@ Deno.test("RedisLink follows a Sentinel failover", async () => {
   assertEquals((await refusal(() => link.run(ADD, ["n"], [1])))[0], "unavailable");
   await until(() => link.trouble === undefined, "the replica is promoted", 30_000);
   assertMatch(String(await link.run(ADD, ["n"], [1])), /^[12]$/);
+});
+
+Deno.test("RedisLink believes the Sentinel that knows of the last failover, not one that has not heard of it", async () => {
+  await using set = await startSentinel();
+  const old = await set.current();
+  await using behind = new LateSentinel(old.port);
+  const { port } = await set.failOver();
+  // It is back, and takes writes until the sentinels make it a replica.
+  await old.restart();
+  const sentinels = [`127.0.0.1:${behind.port}`, ...set.addresses].join(",");
+  await using link = await linked({ sentinels, sentinelName: set.name });
+  assertEquals(await link.run(ADD, ["n"], [1]), 1);
+  const primary = [set.primary, set.replica].find((it) => it.port === port)!;
+  assertEquals([await old.ask("GET", "n"), await primary.ask("GET", "n")], [null, "1"]);
+  assert(behind.asked > 0);
 });
 
 Deno.test("RedisLink finds the keys of a Cluster, also while their slots move", async () => {
