@@ -1,4 +1,5 @@
 import { assert } from "@std/assert";
+import { replacePrimary } from "../../dev/chaos/scenarios/failover.ts";
 import { trial } from "./trial.ts";
 
 Deno.test("failover: what a replica behind its primary did not have is told as lost, never silently", async () => {
@@ -23,17 +24,7 @@ Deno.test("failover: who was away is told of what was lost meanwhile, though its
     topology: "sentinel",
     terms: { patience: 20_000, mayLose: true },
     async faults(world) {
-      const set = world.topology.sentinel!;
-      const wanderer = await world.handler(["channel-1", "channel-2"]);
-      await world.pause(500);
-      await wanderer.client.disconnect();
-      await world.pause(500);
-      await world.fault("the primary is replaced", async () => {
-        const primary = await set.current();
-        await set.failOver(300);
-        await primary.restart();
-      }, Infinity);
-      await wanderer.client.connect();
+      await replacePrimary(world);
       await world.pause(1_000);
     },
   });

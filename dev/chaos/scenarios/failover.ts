@@ -1,4 +1,5 @@
 import type { Scenario } from "../scenario.ts";
+import type { World } from "../world.ts";
 
 /** Redis in several processes that fail over, or move what they have. */
 export const FAILOVER: readonly Scenario[] = [
@@ -11,18 +12,7 @@ export const FAILOVER: readonly Scenario[] = [
     terms: { patience: 20_000, mayLose: true },
     async run(world) {
       await world.load();
-      const set = world.topology.sentinel!;
-      const wanderer = await world.handler(["channel-1", "channel-2"]);
-      await world.pause(500);
-      // Its position is older than anything that is lost.
-      await wanderer.client.disconnect();
-      await world.pause(500);
-      await world.fault("the primary is replaced", async () => {
-        const primary = await set.current();
-        await set.failOver(300);
-        await primary.restart();
-      }, Infinity);
-      await wanderer.client.connect();
+      await replacePrimary(world);
       await world.spend();
     },
   },
@@ -100,3 +90,19 @@ export const FAILOVER: readonly Scenario[] = [
     },
   },
 ];
+
+/** The primary is replaced by a replica that is behind, while a subscriber is away. */
+export async function replacePrimary(world: World): Promise<void> {
+  const set = world.topology.sentinel!;
+  const wanderer = await world.handler(["channel-1", "channel-2"]);
+  await world.pause(500);
+  // Its position is older than anything that is lost.
+  await wanderer.client.disconnect();
+  await world.pause(500);
+  await world.fault("the primary is replaced", async () => {
+    const primary = await set.current();
+    await set.failOver(300);
+    await primary.restart();
+  }, Infinity);
+  await wanderer.client.connect();
+}

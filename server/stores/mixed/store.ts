@@ -1,26 +1,17 @@
-import type { Json } from "@push/client/protocol";
-import { type Clock, type RandomBytes, randomId, systemClock } from "../../clock.ts";
-import type { RedisSettings } from "../../options/settings.ts";
-import type { Cluster } from "../cluster.ts";
+import { randomId, systemClock } from "../../clock.ts";
 import { MemoryStore } from "../memory/store.ts";
+import { LogStore } from "../redis/log_store.ts";
 import { inTurns } from "../redis/settle.ts";
-import { RedisBase } from "../redis/store_base.ts";
+import type { RedisStoreOptions } from "../redis/store.ts";
 import type {
-  AppendResult,
-  ChannelRecord,
   Claim,
   Claimed,
   Commit,
   Cursor,
   DeadLetter,
   DeadLetterQuery,
-  Draft,
-  LogState,
-  Page,
   Renewed,
-  Retention,
   Store,
-  StoreLimits,
   StoreStats,
 } from "../store.ts";
 import { MixedData } from "./data.ts";
@@ -29,21 +20,9 @@ import { Floors } from "./floors.ts";
 export { MixedData } from "./data.ts";
 
 /** Options of {@linkcode MixedStore}. */
-export interface MixedStoreOptions {
-  /** Where Redis is. */
-  readonly settings: RedisSettings;
-  /** How much of a log is kept. */
-  readonly retention: Retention;
-  /** Limits of dead letters and sessions. */
-  readonly limits: StoreLimits;
-  /** Source of randomness, for epochs. */
-  readonly random: RandomBytes;
+export interface MixedStoreOptions extends RedisStoreOptions {
   /** Sessions, positions and dead letters; its own if left out. */
   readonly data?: MixedData;
-  /** Names this node among the others. Default: a random name. */
-  readonly node?: string;
-  /** Source of time for waits and probes. Default: the machine's. */
-  readonly clock?: Clock;
 }
 
 /**
@@ -66,13 +45,12 @@ export interface MixedStoreOptions {
  * - Dead letters are listed and put back on the node that gave them up, with their messages, and end
  *   with it.
  */
-export class MixedStore implements Store {
+export class MixedStore extends LogStore implements Store {
   /** Name of the store: where its logs are, and where its sessions are. */
   readonly name = "redis+memory";
   /** What an answered publish survives. */
   readonly survives = "a crash of every gateway, and of Redis as far as it writes to disk; " +
     "who has received what is kept in this gateway only";
-  readonly #base: RedisBase;
   readonly #memory: MemoryStore;
   readonly #floors: Floors;
 
@@ -80,65 +58,15 @@ export class MixedStore implements Store {
   constructor(options: MixedStoreOptions) {
     const { settings: { lease }, retention, limits, random, clock = systemClock } = options;
     const { data = new MixedData(), node = randomId(random) } = options;
-    this.#base = new RedisBase({ ...options, node, clock, sharesSessions: false });
+    super({ ...options, node, clock, sharesSessions: false });
     this.#memory = new MemoryStore({ retention, limits, random, data });
-    const { link, keys } = this.#base;
+    const { link, keys } = this.base;
     this.#floors = new Floors({ link, keys, node, lease, needs: data.needs, clock });
-  }
-
-  /** Why operations fail at present, as a sentence. */
-  get trouble(): string | undefined {
-    return this.#base.trouble;
-  }
-
-  /** What nodes that share the logs say to each other. */
-  get cluster(): Cluster {
-    return this.#base.cluster;
   }
 
   /** Entries and values in Redis that could not be read, and were set aside. */
   get quarantined(): number {
-    return this.#base.log.quarantined;
-  }
-
-  /** Makes the logs' time go on, for tests: Redis has a clock of its own. */
-  advance(ms: number): void {
-    this.#base.link.timeOffset += ms;
-  }
-
-  /**
-   * Connects and looks at the server.
-   *
-   * @throws {PushError} `unavailable` if Redis cannot be reached
-   * @throws {TypeError} if it is too old, drops what it was given, or has data of another version
-   */
-  open(): Promise<void> {
-    return this.#base.open();
-  }
-
-  /** Makes sure that a channel exists (see {@linkcode Store.create}). */
-  create(channel: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
-    return this.#base.log.create(channel, metadata);
-  }
-
-  /** Names and states of all channels (see {@linkcode Store.channels}). */
-  channels(): Promise<ChannelRecord[]> {
-    return this.#base.log.channels();
-  }
-
-  /** Appends drafts (see {@linkcode Store.append}). */
-  append(channel: string, drafts: readonly Draft[]): Promise<AppendResult> {
-    return this.#base.log.append(channel, drafts);
-  }
-
-  /** Reads what comes after a number (see {@linkcode Store.read}). */
-  read(channel: string, after: number, limit: number): Promise<Page> {
-    return this.#base.log.read(channel, after, limit);
-  }
-
-  /** States of logs (see {@linkcode Store.states}). */
-  states(channels: readonly string[]): Promise<(LogState | undefined)[]> {
-    return this.#base.log.states(channels);
+    return this.base.log.quarantined;
   }
 
   /** Takes a session over, or begins one (see {@linkcode Store.claim}). */
@@ -202,12 +130,12 @@ export class MixedStore implements Store {
   /** Lets go of what has expired (see {@linkcode Store.sweep}). */
   async sweep(now: number): Promise<void> {
     await this.#memory.sweep(now);
-    await inTurns([() => this.#floors.sweep(), () => this.#base.log.sweep()]);
+    await inTurns([() => this.#floors.sweep(), () => this.base.log.sweep()]);
   }
 
   /** Counts: logs of all nodes, sessions and dead letters of this one (see {@linkcode Store.stats}). */
   async stats(now: number): Promise<StoreStats> {
-    const [logs, own] = await Promise.all([this.#base.log.stats(), this.#memory.stats(now)]);
+    const [logs, own] = await Promise.all([this.base.log.stats(), this.#memory.stats(now)]);
     const { sessions, deadLetters, sessionsForgotten, evicted } = own;
     return {
       ...logs,
@@ -223,7 +151,7 @@ export class MixedStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#memory[Symbol.asyncDispose]();
     await this.#floors.close();
-    await this.#base[Symbol.asyncDispose]();
+    await this.base[Symbol.asyncDispose]();
   }
 
   /** After something that may have moved positions: sees to it that Redis keeps what they need. */

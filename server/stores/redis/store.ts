@@ -1,31 +1,24 @@
-import type { Json } from "@push/client/protocol";
 import { type Clock, type RandomBytes, randomId, systemClock } from "../../clock.ts";
 import type { RedisSettings } from "../../options/settings.ts";
-import type { Cluster } from "../cluster.ts";
 import type {
-  AppendResult,
-  ChannelRecord,
   Claim,
   Claimed,
   Commit,
   Cursor,
   DeadLetter,
   DeadLetterQuery,
-  Draft,
-  LogState,
-  Page,
   Renewed,
   Retention,
   Store,
   StoreLimits,
   StoreStats,
 } from "../store.ts";
+import { LogStore } from "./log_store.ts";
 import { RedisLetters } from "./letters.ts";
 import { RedisPositions } from "./positions.ts";
 import { sessionParts, type SessionTally } from "./session_parts.ts";
 import { RedisSessions } from "./sessions.ts";
 import { inTurns } from "./settle.ts";
-import { RedisBase } from "./store_base.ts";
 
 /** Options of {@linkcode RedisStore}. */
 export interface RedisStoreOptions {
@@ -68,12 +61,11 @@ export interface RedisStoreOptions {
  * const { head } = await store.append("alerts", [draft], Date.now());
  * ```
  */
-export class RedisStore implements Store {
+export class RedisStore extends LogStore implements Store {
   /** Name of the store. */
   readonly name = "redis";
   /** What an answered publish survives. */
   readonly survives = "a crash of every gateway, and of Redis as far as it writes to disk";
-  readonly #base: RedisBase;
   readonly #sessions: RedisSessions;
   readonly #positions: RedisPositions;
   readonly #letters: RedisLetters;
@@ -84,8 +76,8 @@ export class RedisStore implements Store {
     const { settings: { lease, commandTimeout: patience }, limits, random } = options;
     const { clock = systemClock } = options;
     const node = options.node ?? randomId(random);
-    this.#base = new RedisBase({ ...options, node, clock, sharesSessions: true });
-    const { link, keys } = this.#base;
+    super({ ...options, node, clock, sharesSessions: true });
+    const { link, keys } = this.base;
     const parts = sessionParts({ link, keys, limits, node, lease, patience });
     this.#tally = parts.tally;
     this.#positions = new RedisPositions(parts);
@@ -93,59 +85,9 @@ export class RedisStore implements Store {
     this.#letters = new RedisLetters(parts);
   }
 
-  /** Why operations fail at present, as a sentence. */
-  get trouble(): string | undefined {
-    return this.#base.trouble;
-  }
-
-  /** What nodes that share this data say to each other. */
-  get cluster(): Cluster {
-    return this.#base.cluster;
-  }
-
   /** Entries and values in Redis that could not be read, and were set aside. */
   get quarantined(): number {
-    return this.#base.log.quarantined + this.#tally.quarantined;
-  }
-
-  /** Makes the store's time go on, for tests: Redis has a clock of its own. */
-  advance(ms: number): void {
-    this.#base.link.timeOffset += ms;
-  }
-
-  /**
-   * Connects and looks at the server.
-   *
-   * @throws {PushError} `unavailable` if Redis cannot be reached
-   * @throws {TypeError} if it is too old, drops what it was given, or has data of another version
-   */
-  open(): Promise<void> {
-    return this.#base.open();
-  }
-
-  /** Makes sure that a channel exists (see {@linkcode Store.create}). */
-  create(channel: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
-    return this.#base.log.create(channel, metadata);
-  }
-
-  /** Names and states of all channels (see {@linkcode Store.channels}). */
-  channels(): Promise<ChannelRecord[]> {
-    return this.#base.log.channels();
-  }
-
-  /** Appends drafts (see {@linkcode Store.append}). */
-  append(channel: string, drafts: readonly Draft[]): Promise<AppendResult> {
-    return this.#base.log.append(channel, drafts);
-  }
-
-  /** Reads what comes after a number (see {@linkcode Store.read}). */
-  read(channel: string, after: number, limit: number): Promise<Page> {
-    return this.#base.log.read(channel, after, limit);
-  }
-
-  /** States of logs (see {@linkcode Store.states}). */
-  states(channels: readonly string[]): Promise<(LogState | undefined)[]> {
-    return this.#base.log.states(channels);
+    return this.base.log.quarantined + this.#tally.quarantined;
   }
 
   /** Takes a session over, or begins one (see {@linkcode Store.claim}). */
@@ -211,14 +153,14 @@ export class RedisStore implements Store {
       () => this.#sessions.sweep(now),
       () => this.#positions.sweep(),
       () => this.#letters.sweep(),
-      () => this.#base.log.sweep(),
+      () => this.base.log.sweep(),
     ]);
   }
 
   /** Counts, for health and metrics (see {@linkcode Store.stats}). */
   async stats(): Promise<StoreStats> {
     const [logs, sessions, letters] = await Promise.all([
-      this.#base.log.stats(),
+      this.base.log.stats(),
       this.#sessions.stats(),
       this.#letters.stats(),
     ]);
@@ -228,6 +170,6 @@ export class RedisStore implements Store {
 
   /** Leaves the other nodes and lets every connection go; idempotent. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#base[Symbol.asyncDispose]();
+    return this.base[Symbol.asyncDispose]();
   }
 }
