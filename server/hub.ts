@@ -42,6 +42,8 @@ export interface AttachRequest {
   readonly instance?: string;
   /** Which of the instance's attempts this is. */
   readonly attempt?: number;
+  /** When the client asked for it, in Unix milliseconds. Default now. */
+  readonly since?: number;
   /** Milliseconds that the session outlives its connection. */
   readonly ttl: number;
   /** Frames that the connection understands. */
@@ -103,6 +105,7 @@ export class Hub implements SessionHost {
   readonly #nodes: Nodes | undefined;
   readonly #redrives: Redrives;
   readonly #heads: Heads;
+  readonly #handover: Handover;
   #stopListening: Stop | undefined;
   readonly #timers = new Set<Cancel>();
   #stopped = false;
@@ -137,7 +140,8 @@ export class Hub implements SessionHost {
       lost: (session) => void this.#inTurn(session.key, () => this.#restore(session)),
       redriven: (session, channel) => void this.#redrives.take(session.key, channel),
     });
-    this.#nodes = cluster && new Nodes({ cluster, clock, random }, this.#handover());
+    this.#handover = this.#makeHandover();
+    this.#nodes = cluster && new Nodes({ cluster, clock, random }, this.#handover);
     this.#claims = new Claims(this.context, this.#nodes);
     this.#redrives = new Redrives({
       context: this.context,
@@ -218,8 +222,12 @@ export class Hub implements SessionHost {
    *
    * @throws {PushError} as the store
    */
-  holds(session: Session): Promise<boolean> {
-    return this.#leases.holds(session);
+  async holds(session: Session): Promise<boolean> {
+    if (await this.#leases.holds(session)) return true;
+    if (this.#sessions.get(session.key) !== session) return false;
+    // The store has lost it, and it is being begun anew.
+    await this.#inTurn(session.key, () => Promise.resolve());
+    return this.#sessions.get(session.key) === session;
   }
 
   /** A connection takes messages again. */
@@ -308,18 +316,15 @@ export class Hub implements SessionHost {
     this.#stopped = true;
     this.#writes.drain();
     const sessions = [...this.#sessions.values()];
+    const late = new Promise<void>((resolve) => this.#after(DRAIN_PATIENCE, resolve));
     for (let wave = 0; wave < sessions.length; wave += DRAIN_WAVE) {
       if (wave > 0) await new Promise<void>((resolve) => this.#after(DRAIN_PAUSE, resolve));
-      await Promise.all(
-        sessions.slice(wave, wave + DRAIN_WAVE).map((session) => this.#sendAway(session)),
-      );
+      const away = sessions.slice(wave, wave + DRAIN_WAVE).map((each) => this.#sendAway(each));
+      await Promise.race([Promise.all(away), late]);
     }
     // Who was attaching is sent away, and who left has left, before the store is closed.
-    await Promise.race([
-      Promise.all(this.#turns.values()),
-      new Promise<void>((resolve) => this.#after(DRAIN_PATIENCE, resolve)),
-    ]);
-    await this.#writes.flush();
+    await Promise.race([Promise.all(this.#turns.values()), late]);
+    await Promise.race([this.#writes.flush(), late]);
     await this.context.roster?.leave();
   }
 
@@ -328,6 +333,7 @@ export class Hub implements SessionHost {
     this.#stopped = true;
     this.#stopListening?.();
     this.#nodes?.stop();
+    this.#handover.stop();
     this.#heads.stop();
     this.context.roster?.stop();
     this.presence.stop();
@@ -361,10 +367,10 @@ export class Hub implements SessionHost {
       secretHash: request.minted?.secretHash,
       from: request.from,
     };
-    const askedAt = clock.now();
+    const askedAt = request.since ?? clock.now();
     this.#claiming.add(owner.key);
     try {
-      const claimed = await this.#claims.claim(claim);
+      const claimed = await this.#claims.claim(claim, askedAt);
       const attached = this.#hold(owner, claim, claimed, request.wire, connection);
       attached.session.askedAt = askedAt;
       if (!this.#stopped) return attached;
@@ -450,12 +456,18 @@ export class Hub implements SessionHost {
     }
     this.#claiming.add(key);
     try {
-      const { generation, previous } = await this.#claims.claim(claim, session.askedAt);
+      // The store may have gone back to a claim that this connection went on for.
+      const again = { ...claim, from: claim.holder };
+      const { generation, previous, channels } = await this.#claims.claim(claim, session.askedAt)
+        .catch((error: unknown) => {
+          if (!(error instanceof PushError && error.code === "replaced")) throw error;
+          return this.#claims.claim(again, session.askedAt);
+        });
       // What an older claim of this connection's client had left is none of another's.
       const isOthers = previous > session.generation;
       session.generation = generation;
       if (isOthers) return this.unsure(session);
-      await session.restore();
+      await session.restore(channels);
     } catch (error) {
       this.context.metrics.clusterErrors++;
       const code = error instanceof PushError ? error.code : undefined;
@@ -481,7 +493,7 @@ export class Hub implements SessionHost {
   }
 
   /** What other nodes may ask for. */
-  #handover(): Handover {
+  #makeHandover(): Handover {
     return new Handover({
       context: this.context,
       writes: this.#writes,

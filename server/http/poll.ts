@@ -90,12 +90,13 @@ async function register(
   const identity = policy.identify(token);
   const name = clientIdField(frame);
   const { token: poll_token, poller } = await pollers.register(async (connection, token) => {
-    const { random } = hub.context;
+    const { random, clock } = hub.context;
     const who = name === undefined && pollers.isShared
       // The token stands for a secret: another node goes on with the session, and nobody else.
       ? { minted: { clientId: randomId(random), secretHash: hashSecret(token) } }
       : { name };
-    const terms = { ...who, instance: randomId(random), attempt: 0 };
+    const since = clock.now();
+    const terms = { ...who, instance: randomId(random), attempt: 0, since };
     const { session } = await hub.attach({
       ...terms,
       subject: identity.subject,
@@ -118,12 +119,12 @@ function unnamedTtl(pollers: Pollers): number {
 /** What another node needs to go on with what `open` has opened. */
 function termsOf(
   { instance, attempt, secret }: Opening,
-  { session: { owner }, frame }: Opened,
+  { session: { owner, askedAt: since }, frame }: Opened,
 ): PollTerms {
   const { clientId } = owner;
-  if (owner.named) return { name: clientId, instance, attempt };
+  if (owner.named) return { name: clientId, instance, attempt, since };
   const known = frame.secret ?? secret ?? "";
-  return { minted: { clientId, secretHash: hashSecret(known) }, instance, attempt };
+  return { minted: { clientId, secretHash: hashSecret(known) }, instance, attempt, since };
 }
 
 function messages(

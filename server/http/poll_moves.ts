@@ -3,7 +3,8 @@ import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { LongPollConnection } from "../transports/longpoll.ts";
 import type { PollEntry, PollEntryParts, PollFate } from "./poll_entry.ts";
-import type { PollRecord, PollRecords } from "./poll_records.ts";
+import type { Session } from "../session/session.ts";
+import { hasEnded, type PollRecord, type PollRecords } from "./poll_records.ts";
 
 /** Where pollers come to. */
 export interface PollMovesHost {
@@ -29,6 +30,7 @@ export class PollMoves {
   /** Pollers that are on their way, by the hash of their tokens. */
   readonly #coming = new Map<string, Promise<PollEntry>>();
   readonly #pauses = new Set<() => void>();
+  #isStopped = false;
 
   /**
    * @param hub whose sessions are polled
@@ -70,7 +72,7 @@ export class PollMoves {
     if (entry.fate.ended !== undefined) return this.#host.present(hash) ?? await this.come(hash);
     // One that was lost is written down anew.
     if (record === undefined) entry.told = undefined;
-    if (record === undefined || record.holder === holder) return entry;
+    if (record === undefined || !hasEnded(record) && record.holder === holder) return entry;
     if (!await this.#hub.holds(session)) return await this.come(hash);
     // A node that was late has written down what was true before.
     entry.told = undefined;
@@ -79,13 +81,14 @@ export class PollMoves {
 
   /** Stops its timers. */
   stop(): void {
+    this.#isStopped = true;
     for (const end of [...this.#pauses]) end();
   }
 
   async #come(hash: string): Promise<PollEntry> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const record = await this.#records.find(hash);
-      if (record === undefined) throw unknownToken();
+      if (record === undefined || hasEnded(record)) throw unknownToken();
       const entry = await this.#take(hash, record);
       if (entry !== undefined) return entry;
       await this.#pause(Math.min(SHORTEST_PAUSE * 2 ** tries, LONGEST_PAUSE));
@@ -101,8 +104,8 @@ export class PollMoves {
    * @throws {PushError} `replaced` if somebody else has its session
    */
   async #take(hash: string, record: PollRecord): Promise<PollEntry | undefined> {
-    const { name, minted, instance, attempt, subject, ttl, wire, holder: from } = record;
-    const terms = { name, minted, instance, attempt };
+    const { name, minted, instance, attempt, since, subject, ttl, wire, holder: from } = record;
+    const terms = { name, minted, instance, attempt, since };
     const [connection, fate] = this.#host.connect();
     const { session } = await attachOrClose(
       connection,
@@ -115,9 +118,11 @@ export class PollMoves {
         this.#records.find(hash),
         this.#records.findFlights(from),
       ]);
-      const { channels } = latest ?? record;
+      const { channels } = latest === undefined || hasEnded(latest) ? record : latest;
       if (fate.ended !== undefined) throw new PushError("replaced");
-      await this.#records.keep(hash, { ...record, channels, holder: session.holder });
+      const { holder, generation } = session;
+      const isKept = await this.#records.keep(hash, { ...record, channels, holder, generation });
+      if (!isKept) throw await this.#lost(hash, session, connection);
       await session.resume(channels, connection, flights);
     } catch (error) {
       await this.#hub.detach(session, connection, "lost");
@@ -130,7 +135,16 @@ export class PollMoves {
     return entry;
   }
 
+  /** Why a poller that was taken is not kept: it has ended meanwhile, or goes on elsewhere. */
+  async #lost(hash: string, session: Session, connection: LongPollConnection): Promise<PushError> {
+    const record = await this.#records.find(hash);
+    if (record === undefined || !hasEnded(record)) return new PushError("replaced");
+    await this.#hub.detach(session, connection, record.forgets ? "forget" : "left");
+    return unknownToken();
+  }
+
   #pause(delay: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {
         this.#pauses.delete(end);

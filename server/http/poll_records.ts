@@ -9,7 +9,7 @@ import type { Cluster } from "../stores/cluster.ts";
 /** What a long-poller's session is attached with, wherever its next request arrives. */
 export type PollTerms =
   & Pick<AttachRequest, "name" | "minted">
-  & Required<Pick<AttachRequest, "instance" | "attempt">>;
+  & Required<Pick<AttachRequest, "instance" | "attempt" | "since">>;
 
 /** What another node needs to go on with a long-poller. */
 export interface PollRecord extends PollTerms {
@@ -19,13 +19,21 @@ export interface PollRecord extends PollTerms {
   readonly ttl: number;
   /** Frames that it understands. */
   readonly wire: Wire;
-  /** The connection that holds the session. */
+  /** The connection that holds the session… */
   readonly holder: string;
+  /** …and the number of its claim: a record of an earlier one that is late is not kept. */
+  readonly generation: number;
   /** Names of the channels that it is subscribed to. */
   readonly channels: readonly string[];
 }
 
-const FORMAT = 1;
+/** What is kept of a poller whose client has gone, so that no node goes on with it. */
+export interface EndedPoller {
+  /** Whether its session ends, even a named one. */
+  readonly forgets: boolean;
+}
+
+const FORMAT = 2;
 const PREFIX = "poller:";
 const FLIGHTS = "flights:";
 const MAX_NESTING = 4;
@@ -44,15 +52,22 @@ export class PollRecords {
     this.#ttl = ttl;
   }
 
-  /** Keeps a record, in the stead of the one before. */
-  keep(hash: string, record: PollRecord): Promise<void> {
-    const text = JSON.stringify({ format: FORMAT, ...record });
-    return harmless(this.#cluster.keep(PREFIX + hash, text, this.#ttl));
+  /**
+   * Keeps a record, in the stead of the one before; resolves to whether it did: not if a later claim
+   * is on record, or that the poller has ended.
+   */
+  keep(hash: string, record: PollRecord): Promise<boolean> {
+    return this.#keep(PREFIX + hash, { ...record }, record.generation);
+  }
+
+  /** Keeps that a poller has ended, whoever is taking it at present. */
+  async end(hash: string, ended: EndedPoller): Promise<void> {
+    await this.#keep(PREFIX + hash, { ended: ended.forgets }, Number.MAX_SAFE_INTEGER);
   }
 
   /** Keeps what was in flight to a connection, for the one that goes on for it. */
-  keepFlights(holder: string, flights: Flights): Promise<void> {
-    return harmless(this.#cluster.keep(FLIGHTS + holder, writeFlights(flights), this.#ttl));
+  async keepFlights(holder: string, flights: Flights): Promise<void> {
+    await harmless(this.#cluster.keep(FLIGHTS + holder, writeFlights(flights), this.#ttl));
   }
 
   /** What was in flight to a connection, if that is known. */
@@ -61,20 +76,30 @@ export class PollRecords {
   }
 
   /** The record of a token; `undefined` if there is none, or it is of another version. */
-  async find(hash: string): Promise<PollRecord | undefined> {
+  async find(hash: string): Promise<PollRecord | EndedPoller | undefined> {
     const text = await harmless(this.#cluster.kept(PREFIX + hash));
     return text === undefined ? undefined : readRecord(text);
   }
 
   /** Keeps the record of a token no longer, unless another connection holds its session by now. */
   async drop(hash: string, holder: string): Promise<void> {
-    if ((await this.find(hash))?.holder === holder) {
-      await harmless(this.#cluster.drop(PREFIX + hash));
-    }
+    const record = await this.find(hash);
+    if (record === undefined || hasEnded(record) || record.holder !== holder) return;
+    await harmless(this.#cluster.drop(PREFIX + hash));
+  }
+
+  #keep(name: string, record: object, version: number): Promise<boolean> {
+    const text = JSON.stringify({ format: FORMAT, ...record });
+    return harmless(this.#cluster.keep(name, text, this.#ttl, version));
   }
 }
 
-function readRecord(text: string): PollRecord | undefined {
+/** Whether a record says that the poller has ended. */
+export function hasEnded(record: PollRecord | EndedPoller): record is EndedPoller {
+  return "forgets" in record;
+}
+
+function readRecord(text: string): PollRecord | EndedPoller | undefined {
   let value: Json;
   try {
     value = parseJson(text, MAX_NESTING);
@@ -82,16 +107,19 @@ function readRecord(text: string): PollRecord | undefined {
     return undefined;
   }
   if (!isObject(value) || value.format !== FORMAT) return undefined;
-  const { subject, ttl, wire, holder, channels, name, minted, instance, attempt } = value;
+  if (typeof value.ended === "boolean") return { forgets: value.ended };
+  const { subject, ttl, wire, holder, generation, channels, name, minted } = value;
+  const { instance, attempt, since } = value;
   const isWellFormed = typeof subject === "string" && typeof ttl === "number" &&
     (wire === "fixed" || wire === "extended") && typeof holder === "string" &&
+    typeof generation === "number" && typeof since === "number" &&
     Array.isArray(channels) && channels.every((channel) => typeof channel === "string") &&
     (name === undefined || typeof name === "string") &&
     (minted === undefined || isMinted(minted)) &&
     typeof instance === "string" && typeof attempt === "number";
   if (!isWellFormed) return undefined;
-  const terms = { name, minted, instance, attempt } as PollTerms;
-  return { ...terms, subject, ttl, wire, holder, channels: channels as string[] };
+  const terms = { name, minted, instance, attempt, since } as PollTerms;
+  return { ...terms, subject, ttl, wire, holder, generation, channels: channels as string[] };
 }
 
 function isMinted(value: Json): value is JsonObject {

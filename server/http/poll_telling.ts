@@ -1,4 +1,3 @@
-import type { Hub } from "../hub.ts";
 import type { PollEntry } from "./poll_entry.ts";
 import type { PollRecords } from "./poll_records.ts";
 
@@ -8,18 +7,13 @@ const SWEEPS_PER_TELLING = 3;
 /** Tells other nodes how to go on with the pollers of this one. */
 export class PollTelling {
   readonly #records: PollRecords;
-  readonly #hub: Hub;
   /** Pollers of which others are being told, and those of which they are to be told anew then. */
   readonly #telling = new Map<PollEntry, Promise<void>>();
   readonly #next = new Map<PollEntry, Promise<void>>();
 
-  /**
-   * @param records where that is kept
-   * @param hub whose sessions are polled
-   */
-  constructor(records: PollRecords, hub: Hub) {
+  /** @param records where that is kept */
+  constructor(records: PollRecords) {
     this.#records = records;
-    this.#hub = hub;
   }
 
   /** Tells how to go on with a poller. Who asks while that is under way shares the next. */
@@ -41,9 +35,14 @@ export class PollTelling {
     return next;
   }
 
-  /** Tells which channels a poller is subscribed to, if that has changed. */
-  async tellChanges(entry: PollEntry): Promise<void> {
-    if (entry.told !== entry.names) await this.tell(entry);
+  /**
+   * Tells which channels a poller is subscribed to, if that has changed; resolves to whether they are
+   * known: not if another node has taken it.
+   */
+  async tellChanges(entry: PollEntry): Promise<boolean> {
+    const { names } = entry;
+    if (entry.told !== names) await this.tell(entry);
+    return entry.told !== undefined;
   }
 
   /** Tells anew from time to time, before it is forgotten. What fails is tried with the next sweep. */
@@ -55,17 +54,14 @@ export class PollTelling {
 
   async #tell(entry: PollEntry): Promise<void> {
     const { session, terms, hash, holder, fate } = entry;
-    const record = await this.#records.find(hash);
-    // Another node may have taken it long ago, where this one was stopped.
-    const isOther = record !== undefined && record.holder !== holder;
-    if (isOther && !await this.#hub.holds(session)) return;
     if (fate.ended !== undefined) return;
-    const { ttl, wire, channels, owner: { subject } } = session;
+    const { ttl, wire, channels, generation, owner: { subject } } = session;
     const told = entry.names;
     entry.toldSweeps = 0;
     try {
-      await this.#records.keep(hash, { ...terms, subject, ttl, wire, holder, channels });
-      entry.told = told;
+      const record = { ...terms, subject, ttl, wire, holder, generation, channels };
+      // Another node may have taken it long ago, where this one was stopped.
+      entry.told = await this.#records.keep(hash, record) ? told : undefined;
     } catch (error) {
       entry.told = undefined;
       throw error;

@@ -70,7 +70,7 @@ export class Pollers {
     const { cluster } = hub.context.store;
     if (cluster?.sharesSessions) {
       this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
-      this.#telling = new PollTelling(this.#records, hub);
+      this.#telling = new PollTelling(this.#records);
       this.#moves = new PollMoves(hub, this.#records, {
         present: (hash) => this.#entries.get(hash),
         connect: () => this.#connect(),
@@ -169,10 +169,11 @@ export class Pollers {
     const known = this.#entries.get(hash) ?? await this.#come(hash);
     const entry = await this.#moves?.verified(known) ?? known;
     const { session, connection } = entry;
+    // A node that is taking it meanwhile hears so, and ends the session.
+    await this.#records?.end(hash, { forgets: forget });
     this.#entries.delete(hash);
     await this.#hub.detach(session, connection, forget ? "forget" : "left");
     connection.close("normal");
-    await this.#records?.drop(hash, entry.holder);
   }
 
   /** Stops its timers. */
@@ -237,8 +238,9 @@ export class Pollers {
   ): Promise<{ readonly result: T } | undefined> {
     const result = await handle(entry);
     if (this.#hasMoved(entry)) return undefined;
-    await this.#telling?.tellChanges(entry);
-    return !this.isShared || await this.#isHere(entry) ? { result } : undefined;
+    if (this.#telling === undefined) return { result };
+    const isKnown = await this.#telling.tellChanges(entry);
+    return isKnown && await this.#isHere(entry) ? { result } : undefined;
   }
 
   /** Whether the poller is this node's still, as the store says. */

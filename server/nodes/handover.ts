@@ -31,6 +31,8 @@ const LONGEST_CHANGE = 1_500;
 /** What this node does with its sessions when another one asks. */
 export class Handover implements NodesHost {
   readonly #parts: HandoverParts;
+  /** Ends what waits. */
+  readonly #waits = new Set<() => void>();
 
   /** @param parts what it works with */
   constructor(parts: HandoverParts) {
@@ -106,14 +108,22 @@ export class Handover implements NodesHost {
     this.#parts.context.metrics.clusterErrors++;
   }
 
+  /** Waits for nothing any more. */
+  stop(): void {
+    for (const end of [...this.#waits]) end();
+  }
+
   /** Waits for something, but not longer than so many milliseconds. */
   #within(delay: number, work: Promise<unknown>): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#parts.context.clock.schedule(delay, resolve);
-      work.then(() => {
+      const end = () => {
+        this.#waits.delete(end);
         cancel();
         resolve();
-      });
+      };
+      const cancel = this.#parts.context.clock.schedule(delay, end);
+      this.#waits.add(end);
+      work.then(end);
     });
   }
 }

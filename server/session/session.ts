@@ -140,10 +140,13 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
    * The store had lost the session, and it has begun anew: everything that is known here is stored
    * again. A position that only the store had is lost, and its channel's next subscribe meets a gap.
    * Never rejects: what fails is tried again as every position is.
+   *
+   * @param kept channels whose positions the store has all the same
    */
-  async restore(): Promise<void> {
+  async restore(kept: readonly string[]): Promise<void> {
     for (const subscription of this.#subscriptions.values()) this.changed(subscription);
-    for (const channel of this.#stored) this.#lost.add(channel);
+    const lost = this.#stored.difference(new Set(kept));
+    for (const channel of lost) this.#lost.add(channel);
     await this.flush();
     if (this.#lost.size > 0) this.#host.changed(this);
   }

@@ -72,8 +72,13 @@ export interface Cluster {
 
   // What another node needs to go on with a long-poller.
 
-  /** Keeps a text under a name for so many milliseconds. */
-  keep(name: string, text: string, ttl: number): Promise<void>;
+  /**
+   * Keeps a text under a name for so many milliseconds, unless one of a higher version is kept there.
+   *
+   * @param version from 0 to `Number.MAX_SAFE_INTEGER`. Default 0
+   * @returns whether it is kept
+   */
+  keep(name: string, text: string, ttl: number, version?: number): Promise<boolean>;
   /** The text that was kept under a name; `undefined` if there is none. */
   kept(name: string): Promise<string | undefined>;
   /** Keeps it no longer. */

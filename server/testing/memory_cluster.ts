@@ -81,7 +81,7 @@ export class MemoryCluster {
   readonly #random: SeededRandom;
   readonly #nodes = new Map<string, MemoryNode>();
   readonly #tables = new Map<string, Table>();
-  readonly #kept = new Map<string, { readonly text: string; readonly until: number }>();
+  readonly #kept = new Map<string, Kept>();
 
   /**
    * Makes a cluster without nodes.
@@ -124,7 +124,7 @@ export class MemoryCluster {
     return this.#tables;
   };
 
-  readonly #texts = (): Map<string, { readonly text: string; readonly until: number }> => {
+  readonly #texts = (): Map<string, Kept> => {
     const now = this.#clock.now();
     for (const [name, { until }] of this.#kept) if (until <= now) this.#kept.delete(name);
     return this.#kept;
@@ -147,10 +147,16 @@ export class MemoryCluster {
 }
 
 /** What a node shares with the others. */
+interface Kept {
+  readonly text: string;
+  readonly until: number;
+  readonly version: number;
+}
+
 interface Shared {
   readonly clock: Clock;
   tables(): Map<string, Table>;
-  kept(): Map<string, { readonly text: string; readonly until: number }>;
+  kept(): Map<string, Kept>;
   spread(deliver: (to: MemoryNode) => void, to: string | null): void;
 }
 
@@ -306,9 +312,12 @@ export class MemoryNode implements Cluster {
   }
 
   /** Keeps a text (see {@linkcode Cluster.keep}). */
-  keep(name: string, text: string, ttl: number): Promise<void> {
+  keep(name: string, text: string, ttl: number, version = 0): Promise<boolean> {
     return this.#do(() => {
-      this.#shared.kept().set(name, { text, until: this.#shared.clock.now() + ttl });
+      const texts = this.#shared.kept();
+      if ((texts.get(name)?.version ?? 0) > version) return false;
+      texts.set(name, { text, until: this.#shared.clock.now() + ttl, version });
+      return true;
     });
   }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { PushError } from "@push/client/protocol";
 import { numbers } from "./harness.ts";
-import { overNodes } from "./nodes_world.ts";
+import { NodesWorld, overNodes } from "./nodes_world.ts";
 
 const SECOND = 1_000;
 const LOST = { loss: 1, repeats: 0, delay: 0, jitter: 0 };
@@ -185,6 +185,36 @@ Deno.test(
     assertEquals([old.closed, bob.frames.at(-1)?.type], ["replaced", "pong"]);
   }),
 );
+
+Deno.test("a node that stops waits for no change any more", async () => {
+  const w = new NodesWorld({});
+  await w.start();
+  const old = await w.connect(0, "bob");
+  w.nodes[0].interposed.hold("commit");
+  old.say({ type: "channel.subscribe", channel: "c" });
+  const bob = w.dial(1, "bob");
+  bob.say({ type: "ping" });
+  await w.pass(100);
+  w.kill(0);
+  w.nodes[1].hub.stop();
+  assertEquals(w.clock.pending, 0);
+});
+
+for (const operation of ["claim", "release"] as const) {
+  Deno.test(`a drain ends though the store never answers '${operation}'`, async () => {
+    const w = new NodesWorld({ nodes: 1 });
+    await w.start();
+    await w.connect(0, "bob");
+    w.nodes[0].interposed.hold(operation);
+    // An older connection of its client is attached.
+    w.dial(0, "bob").say({ type: "ping" });
+    await w.settle();
+    const drained = w.nodes[0].hub.drain();
+    await w.pass(60 * SECOND);
+    await drained;
+    w.nodes[0].hub.stop();
+  });
+}
 
 Deno.test(
   "a late message that its new node has not heard of yet is waited for, and no gap is told",

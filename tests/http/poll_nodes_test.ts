@@ -121,7 +121,7 @@ Deno.test("a token is good though the node that took its session died before it 
     const keep = two.node.keep.bind(two.node);
     two.node.keep = async (...args) => {
       if (args[0].startsWith("poller:")) throw new PushError("unavailable");
-      await keep(...args);
+      return await keep(...args);
     };
     assertEquals((await ann.post(two, "messages")).status, 503);
     two.node.keep = keep;
@@ -157,7 +157,7 @@ Deno.test("a record that was overwritten by an older one is written anew", async
   const keep = one.node.keep.bind(one.node);
   one.node.keep = async (...args) => {
     if (args[0].startsWith("poller:")) records.push(args);
-    await keep(...args);
+    return await keep(...args);
   };
   const ann = await RoamingPoller.register(one);
   await ann.must(one, "subscribe", { channel: "news" });
@@ -183,7 +183,7 @@ Deno.test("a request elsewhere waits until a subscription is done, and both are 
       reached.resolve();
       await go.promise;
     }
-    await keep(...args);
+    return await keep(...args);
   };
   const subscribed = ann.must(one, "subscribe", { channel: "news" });
   await reached.promise;
@@ -209,10 +209,11 @@ Deno.test("a subscription that other nodes never leave in peace is refused for n
   let isOn = true;
   let beats = 0;
   one.node.keep = async (...args) => {
-    await keep(...args);
-    if (!isOn || !args[0].startsWith("poller:")) return;
+    const isKept = await keep(...args);
+    if (!isOn || !args[0].startsWith("poller:")) return isKept;
     beats++;
     await ann.must(two, "heartbeat");
+    return isKept;
   };
   const refused = await nodes.awaits(ann.post(one, "subscribe", { channel: "news" }));
   isOn = false;
@@ -236,7 +237,7 @@ Deno.test("a subscription that is answered goes along, though the poller was tak
         reached.resolve();
         await go.promise;
       }
-      await keep(...args);
+      return await keep(...args);
     };
     return { reached: reached.promise, go: go.resolve };
   });
@@ -252,6 +253,121 @@ Deno.test("a subscription that is answered goes along, though the poller was tak
   assertEquals((await nodes.awaits(subscribed)).status, 200);
   await one.gateway.publish("news", 1);
   assertEquals(data(await nodes.awaits(ann.next(two))), [1]);
+});
+
+Deno.test("what a node writes late of a poller that was taken from it is not kept", async () => {
+  await using nodes = await ServedNodes.start(3, QUIET);
+  const [one, two, three] = nodes.nodes;
+  const ann = await RoamingPoller.register(one);
+  await ann.must(one, "subscribe", { channel: "news" });
+  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const keep = one.node.keep.bind(one.node);
+  let writes = 0;
+  one.node.keep = async (...args) => {
+    if (args[0].startsWith("poller:") && writes++ === 0) {
+      reached.resolve();
+      await go.promise;
+    }
+    return await keep(...args);
+  };
+  const first = ann.must(one, "subscribe", { channel: "x" });
+  await reached.promise;
+  await nodes.awaits(ann.must(two, "subscribe", { channel: "y" }));
+  go.resolve();
+  await nodes.awaits(first);
+  for (const channel of ["news", "x", "y"]) await three.gateway.publish(channel, channel);
+  const received: Frame[] = [];
+  for (const node of [one, two, three, one]) {
+    received.push(...await nodes.awaits(ann.poll(node)));
+  }
+  assertEquals(data(received).sort(), ["news", "x", "y"]);
+});
+
+Deno.test("a poller that has ended is brought back by no request, whichever node that reaches", async () => {
+  for (const where of [0, 1]) {
+    await using nodes = await ServedNodes.start(2, QUIET);
+    const [one] = nodes.nodes;
+    const ann = await RoamingPoller.register(one, { client_id: "ann" });
+    await ann.must(one, "subscribe", { channel: "news" });
+    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const keep = one.node.keep.bind(one.node);
+    one.node.keep = async (...args) => {
+      const isKept = await keep(...args);
+      if (args[1].includes('"ended"')) {
+        reached.resolve();
+        await go.promise;
+      }
+      return isKept;
+    };
+    const left = ann.must(one, "unregister");
+    await reached.promise;
+    const late = ann.post(nodes.nodes[where], "messages", { timeout: 0 });
+    // At the node that ends it the session is still there for a moment.
+    assertEquals((await nodes.awaits(late)).status, [200, 404][where]);
+    go.resolve();
+    await left;
+    for (const node of nodes.nodes) assertEquals((await ann.post(node, "messages")).status, 404);
+  }
+});
+
+Deno.test("a poller that another node is taking while it ends has ended there, too", async () => {
+  await using nodes = await ServedNodes.start(2, QUIET);
+  const [one, two] = nodes.nodes;
+  const ann = await RoamingPoller.register(one, { client_id: "ann" });
+  await ann.must(one, "subscribe", { channel: "news" });
+  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const keep = one.node.keep.bind(one.node);
+  let writes = 0;
+  one.node.keep = async (...args) => {
+    if (args[0].startsWith("poller:") && writes++ === 0) {
+      reached.resolve();
+      await go.promise;
+    }
+    return await keep(...args);
+  };
+  const subscribed = ann.post(one, "subscribe", { channel: "more" });
+  await reached.promise;
+  // It waits for the subscription; the goodbye waits for it.
+  const patience = nodes.clock.scheduled(2_000);
+  const beat = ann.post(two, "heartbeat");
+  await patience;
+  const left = ann.must(one, "unregister", { forget: true });
+  go.resolve();
+  await nodes.awaits(Promise.all([left, beat, subscribed]));
+  for (const node of [two, one]) {
+    assertEquals((await nodes.awaits(ann.post(node, "messages", { timeout: 0 }))).status, 404);
+  }
+  const { push } = (await ask(`${one.http}/health`)).body;
+  assertEquals(push.sessions, 0);
+});
+
+Deno.test("a poller that moves is no newer for that: who came since takes its session", async () => {
+  await using nodes = await ServedNodes.start(3, QUIET);
+  const [one, two, three] = nodes.nodes;
+  const ann = await RoamingPoller.register(one, { client_id: "ann" });
+  await ann.must(one, "subscribe", { channel: "news" });
+  await nodes.clock.advance(30_000);
+  const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const send = two.node.send.bind(two.node);
+  let notes = 0;
+  two.node.send = async (to, note) => {
+    if (note.type === "yield" && notes++ === 0) {
+      asked.resolve();
+      await go.promise;
+    }
+    await send(to, note);
+  };
+  const opening = nodes.awaits((async () => {
+    const socket = await WireClient.open(`${two.ws}?client_id=ann`);
+    await socket.subscribe("news");
+    return socket;
+  })());
+  await asked.promise;
+  await nodes.clock.advance(20);
+  await ann.must(three, "messages", { timeout: 0 });
+  go.resolve();
+  await using _socket = await opening;
+  assertEquals((await nodes.awaits(ann.post(three, "messages", { timeout: 0 }))).status, 409);
 });
 
 Deno.test("requests of one poller that reach several nodes at once all work", async () => {

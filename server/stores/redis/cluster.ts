@@ -38,12 +38,16 @@ const PROBE_INTERVAL = 5_000;
 /** Where claims are taken without memory left, it must be written down, too, who has a poller now. */
 const KEEP: Script = {
   name: "keep",
-  lua: `-- Keeps a text for so many milliseconds, in the stead of the one before.
+  lua: `-- Keeps a text for so many milliseconds, in the stead of one of no higher version.
 -- flags: allow-oom
--- KEYS: text
--- ARGV: text, milliseconds
--- returns nothing
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])`,
+-- KEYS: version and text
+-- ARGV: text, milliseconds, version
+-- returns whether it is kept
+local kept = redis.call('GET', KEYS[1])
+local version = kept and tonumber(string.match(kept, '^(%d+) '))
+if version and version > tonumber(ARGV[4]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[4] .. ' ' .. ARGV[2], 'PX', ARGV[3])
+return 1`,
 };
 
 /**
@@ -145,14 +149,15 @@ export class RedisCluster implements Cluster, AsyncDisposable {
   }
 
   /** Keeps a text under a name (see {@linkcode Cluster.keep}). */
-  async keep(name: string, text: string, ttl: number): Promise<void> {
-    await this.#link.run(KEEP, [this.#keys.kept(name)], [text, Math.max(Math.ceil(ttl), 1)]);
+  async keep(name: string, text: string, ttl: number, version = 0): Promise<boolean> {
+    const args = [text, Math.max(Math.ceil(ttl), 1), version];
+    return await this.#link.run(KEEP, [this.#keys.kept(name)], args) === 1;
   }
 
   /** The text that was kept under a name (see {@linkcode Cluster.kept}). */
   async kept(name: string): Promise<string | undefined> {
     const text = await this.#link.command("get", this.#keys.kept(name));
-    return typeof text === "string" ? text : undefined;
+    return typeof text === "string" ? text.slice(text.indexOf(" ") + 1) : undefined;
   }
 
   /** Keeps it no longer (see {@linkcode Cluster.drop}). */
