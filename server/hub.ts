@@ -78,7 +78,7 @@ const COMPARE_INTERVAL = 3_000;
 const RENEW_INTERVAL = 5_000;
 const DRAIN_WAVE = 1000;
 const DRAIN_PAUSE = 50;
-/** Milliseconds that a stop waits for what is under way with a store that does not answer. */
+/** Milliseconds that a stop waits, in all, for a store that does not answer. */
 const DRAIN_PATIENCE = 10_000;
 
 /**

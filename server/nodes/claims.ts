@@ -25,7 +25,8 @@ export class Claims {
   /**
    * Claims a session.
    *
-   * @param since when its connection asked for it, in Unix milliseconds: who asked later keeps it
+   * @param since when its client asked for it, in Unix milliseconds: of two client objects the one that
+   *   asked later keeps it, of two attempts of one the later attempt
    * @throws {PushError} `replaced`, `bad_secret`, `unknown_session`, `too_many_sessions`; as the store
    */
   async claim(claim: Claim, since: number = this.#context.clock.now()): Promise<Granted> {

@@ -99,6 +99,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   readonly #positions: Positions;
   /** Writes of changed positions under way. */
   #flushes = 0;
+  /** Put back from the dead letters, without a place: on their way back. */
+  #misfits: DeadLetter[] = [];
   readonly #turns = new Map<string, Promise<void>>();
   /** What is to end here before another node gets the session. */
   readonly #works = new Set<Promise<unknown>>();
@@ -371,7 +373,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   }
 
   /**
-   * Takes over what was put back into the stored position of a channel from its dead letters.
+   * Takes over what was put back into the stored position of a channel from its dead letters. What
+   * has no place in the channel any more, because the log has lost its number, goes back to them.
    *
    * @throws {PushError} as the store
    */
@@ -382,8 +385,22 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       () => ({ channel: name, cursor: subscription.snapshot() }),
       (epoch, late) => {
         const reach = subscription.reach(epoch) ?? -1;
-        for (const { seq, redriven } of late) if (seq <= reach) subscription.redrive(redriven!);
+        const at = this.context.clock.now();
+        for (const { seq, redriven } of late) {
+          const message = redriven!;
+          if (seq <= reach) subscription.redrive(message);
+          else {
+            const about = { session: this.key, channel: name, epoch, message };
+            this.#misfits.push({ ...about, attempts: 0, reason: "nack", at });
+          }
+        }
       },
+    );
+    const deadLetters = this.#misfits.filter(({ channel }) => channel === name);
+    if (deadLetters.length === 0) return;
+    await this.#positions.write(
+      () => [{ channel: name, cursor: subscription.snapshot(), deadLetters }],
+      () => this.#misfits = this.#misfits.filter((letter) => !deadLetters.includes(letter)),
     );
   }
 

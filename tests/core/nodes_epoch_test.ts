@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
-import type { GatewayFrame } from "@push/client/protocol";
+import { type GatewayFrame, PushError } from "@push/client/protocol";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import { Engine } from "./failover_store.ts";
 import { numbers, type TestClient } from "./harness.ts";
@@ -458,4 +458,37 @@ Deno.test(
     await w.startNode(0);
     await w.nodes[1].hub.detach(moved.session, moved.connection, "lost");
   }),
+);
+
+Deno.test(
+  "what is put back from the dead letters, and has lost its number with the log, goes back to them",
+  overEngine(
+    { delivery: { ackTimeout: 2 * SECOND, maxRetries: 0 } },
+    async (w, engine) => {
+      const bob = await w.subscriber(1, "bob", "c", { wire: "fixed" });
+      await w.publish(0, "c", 1, 2);
+      assert(await bob.ack(bob.messages[0]));
+      await w.pass(5 * SECOND);
+      const letters = async () =>
+        (await w.nodes[0].hub.deadLetters({ limit: 9 })).map(({ message }) => message.payload);
+      assertEquals(await letters(), ["2"]);
+      await engine.failOver({ c: 1 }, true, true);
+      await w.pass(5 * SECOND);
+      const { interposed, hub } = w.nodes[1];
+      let refused = 0;
+      interposed.after = ({ operation }) => {
+        if (operation !== "load") return;
+        // The step that buries it again fails once.
+        interposed.after = undefined;
+        interposed.refuseOnce("commit", new PushError("unavailable"));
+        refused++;
+      };
+      const redriven = hub.redrive({ limit: 9 });
+      await w.pass(SECOND);
+      assertEquals((await redriven).length, 1);
+      await w.pass(5 * SECOND);
+      assertEquals([refused, await letters()], [1, ["2"]]);
+      assertEquals(w.position("bob", "c")?.late, []);
+    },
+  ),
 );

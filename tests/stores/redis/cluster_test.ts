@@ -137,6 +137,12 @@ Deno.test("RedisCluster keeps texts for their time", async () => {
   assertEquals(await b.cluster.kept("poller {1}"), "text");
   await b.cluster.drop("poller {1}");
   assertEquals(await a.cluster.kept("poller {1}"), undefined);
+  assertEquals(await a.cluster.keep("poller", "second", 60_000, 2), true);
+  assertEquals(await b.cluster.keep("poller", "first", 60_000, 1), false);
+  assertEquals(await b.cluster.kept("poller"), "second");
+  assertEquals(await b.cluster.keep("poller", "the last", 60_000, Number.MAX_SAFE_INTEGER), true);
+  assertEquals(await a.cluster.keep("poller", "third", 60_000, Number.MAX_SAFE_INTEGER - 1), false);
+  assertEquals(await a.cluster.kept("poller"), "the last");
   await a.cluster.keep("short", "text", 0.5);
   await until(async () => await b.cluster.kept("short") === undefined, "its time is over");
 });
