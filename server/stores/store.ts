@@ -233,8 +233,9 @@ export interface Renewed {
   /** Whether the generation that asked still is the newest, and the session has not ended. */
   readonly held: boolean;
   /**
-   * Only where it is not held: nobody else has it, as far as the store knows. It has ended, or the
-   * store has lost it. Whoever has its connection may claim it anew and store what it knows.
+   * Only where it is not held: no newer claim of it is known to the store. It has ended, or the store
+   * has lost it, or has gone back to an older claim, whose holder may be alive on another node. Whoever
+   * has its connection may claim it anew and store what it knows.
    */
   readonly lost?: true;
   /** Channels with redriven messages that the holder has not loaded. */

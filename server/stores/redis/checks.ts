@@ -30,36 +30,6 @@ export async function checkServers(link: RedisLink): Promise<void> {
 }
 
 /**
- * Whether every server writes what it is told to the disk before it answers, so that one that is
- * started again has lost nothing. One that does not say so is taken not to; nor is one with a replica,
- * or that was one: started again, nobody can tell it from one that was promoted before.
- *
- * @throws {PushError} as the link
- */
-export async function writeAtOnce(link: RedisLink): Promise<boolean> {
-  try {
-    const [stores, flushes, pauses, roles] = await Promise.all([
-      link.everywhere("config", "get", "appendonly"),
-      link.everywhere("config", "get", "appendfsync"),
-      link.everywhere("config", "get", "no-appendfsync-on-rewrite"),
-      link.everywhere("info", "replication"),
-    ]);
-    return valuesOf(stores).every((value) => value === "yes") &&
-      valuesOf(flushes).every((value) => value === "always") &&
-      valuesOf(pauses).every((value) => value === "no") &&
-      roles.every((role) => /^connected_slaves:0\r?$/m.test(String(role))) &&
-      roles.every((role) => /^master_replid2:0+\r?$/m.test(String(role)));
-  } catch (error) {
-    if (error instanceof PushError && error.code === "unavailable") throw error;
-    return false;
-  }
-}
-
-function valuesOf(answers: readonly unknown[]): string[] {
-  return answers.map((answer) => String((answer as unknown[])[1]));
-}
-
-/**
  * Looks at what a server says of itself. Valkey speaks the same protocol and reports a version of
  * Redis that passes; it could not be tried.
  *

@@ -133,6 +133,16 @@ export class RedisKeys {
     return `${this.#index}letters`;
   }
 
+  /** String: the run of the server that wrote the file it was started from (`lineage.ts`). */
+  get mark(): string {
+    return `${this.#index}mark`;
+  }
+
+  /** String: runs of the server with nothing lost between them. */
+  get runs(): string {
+    return `${this.#index}runs`;
+  }
+
   /** String: version of the format. */
   get format(): string {
     return `${this.#index}format`;

@@ -1,5 +1,7 @@
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../../clock.ts";
 import type { RedisSettings } from "../../options/settings.ts";
+import { RedisKeys } from "./keys.ts";
+import { Lineage } from "./lineage.ts";
 import { type Address, addressOf, type Endpoint } from "./link_address.ts";
 import { failed, replyCode, unavailable } from "./link_errors.ts";
 import type { Line } from "./link_line.ts";
@@ -44,8 +46,6 @@ export class RedisLink implements AsyncDisposable {
   readonly peer: string;
   /** Milliseconds by which the store's time is ahead of the server's. 0, but in tests. */
   timeOffset = 0;
-  /** Whether Redis writes everything to the disk before it answers, as far as is known. */
-  writesAtOnce = false;
   readonly #settings: RedisSettings;
   readonly #address: Address;
   readonly #clock: Clock;
@@ -55,6 +55,7 @@ export class RedisLink implements AsyncDisposable {
   #plug: Plug | undefined;
   #line: Line | undefined;
   #nodes: ClusterNodes | undefined;
+  readonly #lineage: Lineage;
   #closing: Promise<void> | undefined;
   readonly #pauses = new Set<() => void>();
 
@@ -66,6 +67,11 @@ export class RedisLink implements AsyncDisposable {
     this.#random = random;
     this.isCluster = this.#address.cluster.length > 0;
     this.peer = this.#address.peer;
+    this.#lineage = new Lineage({
+      keys: new RedisKeys(settings.prefix),
+      isOne: !this.isCluster && this.#address.sentinels.length === 0,
+      clock,
+    });
   }
 
   /** Why commands fail at present, as a sentence; `undefined` while they do not. */
@@ -73,6 +79,14 @@ export class RedisLink implements AsyncDisposable {
     if (this.#closing !== undefined) return CLOSED;
     if (this.#plug === undefined) return "The store is not open.";
     return this.#nodes === undefined ? this.#line?.trouble : this.#nodes.trouble;
+  }
+
+  /**
+   * Names of runs of the server with nothing lost between them, the present one first (`lineage.ts`);
+   * empty if none are known.
+   */
+  get runs(): string {
+    return this.#lineage.runs;
   }
 
   /**
@@ -89,7 +103,10 @@ export class RedisLink implements AsyncDisposable {
     const [clock, random] = [this.#clock, this.#random];
     const plug = this.#plug = new Plug(driver, this.#address, commandTimeout, clock, random);
     if (!this.isCluster) {
-      this.#line = plug.line(undefined, { onLost: () => this.#changed() }).start();
+      this.#line = plug.line(undefined, {
+        prepare: (redis) => this.#lineage.learn(redis),
+        onLost: () => this.#changed(),
+      }).start();
       await this.#line.settled();
       return;
     }
@@ -116,13 +133,14 @@ export class RedisLink implements AsyncDisposable {
     args: readonly Argument[] = [],
   ): Promise<unknown> {
     const { text, sha } = prepare(script);
-    const rest = [keys.length, ...keys, this.timeOffset, ...args];
+    // Made anew each time: the server may have been started again in between.
+    const rest = () => [keys.length, ...keys, this.#lineage.behind(this.timeOffset), ...args];
     const slot = this.isCluster ? slotOf(keys[0]) : undefined;
     try {
-      return await this.#send(slot, "evalsha", [sha, ...rest]).catch((error) => {
+      return await this.#send(slot, "evalsha", [sha, ...rest()]).catch((error) => {
         // The server has not seen it yet, or has forgotten it: a restart, a failover, SCRIPT FLUSH.
         if (replyCode(error) !== "NOSCRIPT") throw error;
-        return this.#send(slot, "eval", [text, ...rest]);
+        return this.#send(slot, "eval", [text, ...rest()]);
       });
     } catch (error) {
       throw failed(`script '${script.name}'`, error);
@@ -185,7 +203,7 @@ export class RedisLink implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#watchers.clear();
     for (const end of this.#pauses) end();
-    await Promise.all([this.#line?.close(), this.#nodes?.close()]);
+    await Promise.all([this.#line?.close(), this.#nodes?.close(), this.#lineage.close()]);
   }
 
   #changed(): void {

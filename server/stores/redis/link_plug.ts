@@ -5,6 +5,8 @@ import { Line } from "./link_line.ts";
 
 /** Told of one connection. */
 export interface LineHooks {
+  /** What is to be done before a connection can be used; where it fails, the connection is dropped. */
+  prepare?(redis: Redis): Promise<void>;
   /** A connection stands, and can be used from now on. */
   onReady?(redis: Redis): void;
   /** A connection that stood is lost, or an attempt failed. */
@@ -20,11 +22,14 @@ export interface Driver {
 /** What a Sentinel knows of the primary. */
 interface Known {
   readonly primary: Endpoint;
-  /** Number of the failover that it knows of. */
+  /** Number of the failover that it knows of; -1 if it does not say. */
   readonly epoch: number;
 }
 
-/** Milliseconds that the other Sentinels have once one has answered. */
+/**
+ * Milliseconds that the other Sentinels have once one has named a primary. Who is silent for longer is
+ * not heard: it may be the one that knows best, but it may be gone as well.
+ */
 const OTHERS = 1_000;
 /** Milliseconds that the other end gets to take leave, before a socket is dropped. */
 const LEAVE = 200;
@@ -65,10 +70,15 @@ export class Plug {
         sentinels.length > 0 && node === undefined
           ? this.#make(await this.#primary(signal))
           : this.#make(target),
-      admit: (redis) => refusal(redis),
+      admit: async (redis) => {
+        const reason = await refusal(redis);
+        if (reason === undefined) await hooks.prepare?.(redis);
+        return reason;
+      },
       clock: this.#clock,
       random: this.#random,
-      ...hooks,
+      onReady: hooks.onReady,
+      onLost: hooks.onLost,
     });
   }
 
@@ -77,6 +87,7 @@ export class Plug {
    * others hear of it up to seconds later, and an old primary may be back by then and take writes.
    */
   async #primary(signal: AbortSignal): Promise<Endpoint> {
+    if (signal.aborted) throw new Error("the store is closed");
     const { sentinels, sentinel, sentinelName } = this.#address;
     const over = new AbortController();
     const end = (): void => over.abort();
@@ -109,12 +120,11 @@ export class Plug {
     signal.addEventListener("abort", drop);
     try {
       await redis.connect();
-      const [found, master] = await Promise.all([
+      const [found, epoch] = await Promise.all([
         redis.call("sentinel", "get-master-addr-by-name", name),
-        redis.call("sentinel", "master", name),
+        redis.call("sentinel", "master", name).then(epochOf, () => -1),
       ]);
-      if (!Array.isArray(found) || !Array.isArray(master)) return undefined;
-      const epoch = Number(master[master.indexOf("config-epoch") + 1]);
+      if (!Array.isArray(found)) return undefined;
       return { primary: { host: String(found[0]), port: Number(found[1]) }, epoch };
     } catch {
       return undefined;
@@ -148,6 +158,13 @@ export class Plug {
       disconnectTimeout: LEAVE,
     });
   }
+}
+
+/** Number of the last failover, by what a Sentinel says of the primary; -1 if it does not. */
+function epochOf(master: unknown): number {
+  if (!Array.isArray(master)) return -1;
+  const at = master.indexOf("config-epoch");
+  return at >= 0 && /^\d+$/.test(String(master[at + 1])) ? Number(master[at + 1]) : -1;
 }
 
 /** Why a server cannot be used at present, as the end of a sentence. */

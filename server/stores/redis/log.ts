@@ -1,5 +1,5 @@
 import { type Json, PushError } from "@push/client/protocol";
-import { type Clock, type RandomBytes, randomId } from "../../clock.ts";
+import { type Clock, type RandomBytes, randomEpoch, randomId } from "../../clock.ts";
 import { messageBytes } from "../memory/bytes.ts";
 import type {
   Appended,
@@ -13,7 +13,6 @@ import type {
 } from "../store.ts";
 import { escapeName, type RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
-import { newEpoch } from "./log_epoch.ts";
 import { APPEND } from "./log_append.ts";
 import { headerOf, type Told, toldOf } from "./log_entry.ts";
 import { checkFormat } from "./log_format.ts";
@@ -28,7 +27,7 @@ import { NOTICE_BYTES, SEPARATOR } from "./notice.ts";
 /** What a {@linkcode RedisLog} is made with. */
 export interface RedisLogOptions {
   /** The connection. Its owner opens and closes it. */
-  readonly link: Pick<RedisLink, "run" | "command" | "isCluster" | "writesAtOnce">;
+  readonly link: Pick<RedisLink, "run" | "command" | "isCluster">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -93,7 +92,7 @@ export class RedisLog {
   /** Makes sure that a channel exists; resolves to whether it is new. */
   async create(channel: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
     const { link, keys, random } = this.#options;
-    const args = [newEpoch(random, link), JSON.stringify(metadata), this.#backstop];
+    const args = [randomEpoch(random), JSON.stringify(metadata), this.#backstop];
     const answer = await link.run(CREATE, logKeys(keys, channel), args);
     return (await this.#known(channel, answer)).isNew;
   }
@@ -175,7 +174,7 @@ export class RedisLog {
     const isTold = sizes.reduce((sum, bytes) => sum + bytes, 0) <= NOTICE_BYTES &&
       !drafts.some(({ payload }) => payload.includes(SEPARATOR));
     return [
-      newEpoch(random, link),
+      randomEpoch(random),
       kept.messageTtl,
       kept.historySize,
       kept.historyBytes,

@@ -1,8 +1,7 @@
-import { type RandomBytes, randomId } from "../../clock.ts";
+import { type RandomBytes, randomEpoch, randomId } from "../../clock.ts";
 import type { Retention, StoreStats } from "../store.ts";
 import { escapeName, nameOf, type RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
-import { newEpoch } from "./log_epoch.ts";
 import { type Told, toldOf } from "./log_entry.ts";
 import { DUE, LIST, OLDEST, TALLY, UNLIST } from "./log_index_scripts.ts";
 import { LET_GO, TAKE_LEASE } from "./log_lease.ts";
@@ -19,7 +18,7 @@ export type LogStats = Pick<
 /** What a {@linkcode LogIndex} is made with. */
 export interface LogIndexOptions {
   /** The connection. */
-  readonly link: Pick<RedisLink, "run" | "command" | "writesAtOnce">;
+  readonly link: Pick<RedisLink, "run" | "command">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -254,7 +253,7 @@ export class LogIndex {
       // Another program has written this name: there is no such channel.
       if (channel === undefined) return answers.set(name, null);
       const all = [...logKeys(keys, channel), keys.dead(channel)];
-      const answer = await link.run(script, all, [newEpoch(random, link), ...args]);
+      const answer = await link.run(script, all, [randomEpoch(random), ...args]);
       if (Array.isArray(answer)) saw(toldOf(answer[0]));
       answers.set(name, answer);
     }));

@@ -1,14 +1,13 @@
 /**
  * Lua that every script about one channel's log begins with. Its keys are always, in this order, the
  * channel's meta, log, floors, and the two hashes of publish ids ({@linkcode logKeys}); `ARGV[2]` is
- * an epoch that a new log, or a log on another run of the server, is to have; with `!` behind it where
- * Redis writes everything to the disk before it answers (`log_epoch.ts`).
+ * an epoch that a new log, or a log on another run of the server, is to have.
  *
  * The meta hash has
  *
  * - `epoch`, `head`, `oldest`: as in `LogState`;
  * - `run`: the run of the server (`runid()`) in which the epoch holds, `server`: that server's process
- *   and, in a Cluster, its node, and `earlier`: the epochs before it that go on in it, newest first, as
+ *   and, in a Cluster, its node and that one's configuration epoch, with colons, and `earlier`: the epochs before it that go on in it, newest first, as
  *   `epoch:base,epoch:base`; with `?` behind the base where messages above it may have been answered;
  * - `at`: time of the oldest message; empty if there is none;
  * - `cum`: bytes of all messages that there ever were, and `gone`: of those below `oldest`;
@@ -23,6 +22,7 @@
  * @module
  */
 import type { RedisKeys } from "./keys.ts";
+import { LOSS_LUA } from "./log_loss_lua.ts";
 
 /** Keys of every script about a channel's log. A script's own come behind them. */
 export function logKeys(keys: RedisKeys, channel: string): string[] {
@@ -34,7 +34,7 @@ export const PARSE_LUA = `
 local time = now()
 local FIELDS = {'epoch', 'head', 'oldest', 'at', 'cum', 'gone', 'run', 'earlier', 'used', 'kept',
   'evicted', 'expired'}
-local EPOCH = string.match(ARGV[2], '^%w+')
+local EPOCH = ARGV[2]
 
 local function whole(text)
   if text and #text < 16 and string.match(text, '^%d+$') then return tonumber(text) end
@@ -63,19 +63,12 @@ end
 /** Opens the channel: `open(create)` gives a table, or nil if there is no channel. */
 export const OPEN_LUA = `${PARSE_LUA}
 local META, LOG, FLOORS = KEYS[1], KEYS[2], KEYS[3]
--- Sets a key aside that another program has written, so that nothing is destroyed for good.
+${LOSS_LUA}-- Sets a key aside that another program has written, so that nothing is destroyed for good.
 local function aside(key)
   if redis.call('EXISTS', key) == 1 then
     redis.call('RENAME', key, key .. ':aside')
     redis.call('PEXPIRE', key .. ':aside', 604800000)
   end
-end
-
--- The process of the server, and its node in a Cluster.
-local function server()
-  local node = redis.pcall('CLUSTER', 'MYID')
-  local process = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  return (process or '') .. ':' .. (type(node) == 'string' and node or '')
 end
 
 local function begin(metadata)
@@ -94,37 +87,10 @@ local function begin(metadata)
   return c
 end
 
--- Whether a node of the Cluster takes writes as ever: one that another stands in for has failed, or
--- follows that one, or is gone.
-local function is_primary(node)
-  local nodes = redis.pcall('CLUSTER', 'NODES')
-  if type(nodes) ~= 'string' then return false end
-  for name, flags in string.gmatch(nodes, '(%w+) %S+ (%S+)[^\\n]*') do
-    if name == node then
-      flags = ',' .. flags .. ','
-      return string.find(flags, ',master,') and not string.find(flags, ',fail%??,')
-    end
-  end
-  return false
-end
-
--- Whether the server that answers now can have lost writes that the one before has answered. It has
--- not if it still is the same process and was not promoted, if the channel was moved to it from another
--- node of a Cluster, and if it was only started again and writes to the disk before it answers.
-local function may_have_lost(c, here)
-  local before = redis.call('HGET', META, 'server') or ''
-  local last = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)') or ''
-  local was_promoted = string.match(last, '[^0]') ~= nil
-  if before == here then return was_promoted end
-  local node, other = string.match(here, ':(.+)$'), string.match(before, ':(.+)$')
-  if node and other and other ~= node then return last == c.run or not is_primary(other) end
-  return was_promoted or string.sub(ARGV[2], -1) ~= '!'
-end
-
 -- The server was started or promoted since: its last writes may be lost, and their numbers come anew.
 local function renew(c, run)
   local here = server()
-  local eras = c.epoch .. ':' .. int(c.head) .. (may_have_lost(c, here) and '?' or '')
+  local eras = c.epoch .. ':' .. int(c.head) .. (may_have_lost(c, run, here) and '?' or '')
   local count = 1
   for era in string.gmatch(c.earlier, '[a-z0-9]+:%d+%??') do
     if count == 16 then break end

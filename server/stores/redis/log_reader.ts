@@ -1,8 +1,7 @@
-import type { RandomBytes } from "../../clock.ts";
+import { type RandomBytes, randomEpoch } from "../../clock.ts";
 import type { Retention, StoredMessage } from "../store.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
-import { newEpoch } from "./log_epoch.ts";
 import { decodeMessage, seqOf, type Told, toldOf } from "./log_entry.ts";
 import { logKeys } from "./log_lua.ts";
 import { CREATE, MEND, READ } from "./log_scripts.ts";
@@ -10,7 +9,7 @@ import { CREATE, MEND, READ } from "./log_scripts.ts";
 /** What a {@linkcode LogReader} is made with. */
 export interface LogReaderOptions {
   /** The connection. */
-  readonly link: Pick<RedisLink, "run" | "writesAtOnce">;
+  readonly link: Pick<RedisLink, "run">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -96,7 +95,7 @@ export class LogReader {
     const { link, keys, random, retention, backstop, saw } = this.#options;
     const { messageTtl, metaTtl } = retention;
     const count = Math.min(limit, BLOCK_SIZE);
-    const args = [newEpoch(random, link), messageTtl, metaTtl, backstop, after, count, BLOCK_BYTES];
+    const args = [randomEpoch(random), messageTtl, metaTtl, backstop, after, count, BLOCK_BYTES];
     let isNew = false;
     let answer = await link.run(READ, logKeys(keys, channel), args);
     while (answer === null) {
@@ -121,7 +120,7 @@ export class LogReader {
 
   async #mend(channel: string, { broken, count, foreign }: Block): Promise<void> {
     const { link, keys, random, saw } = this.#options;
-    const args = [newEpoch(random, link), broken, count, ...foreign];
+    const args = [randomEpoch(random), broken, count, ...foreign];
     const answer = await link.run(MEND, logKeys(keys, channel), args);
     if (answer !== null) saw(toldOf(answer));
   }

@@ -1,8 +1,7 @@
-import type { RandomBytes } from "../../clock.ts";
+import { type RandomBytes, randomEpoch } from "../../clock.ts";
 import type { Retention } from "../store.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
-import { newEpoch } from "./log_epoch.ts";
 import { type Told, toldOf } from "./log_entry.ts";
 import { logKeys } from "./log_lua.ts";
 import { PEEK, STATE } from "./log_scripts.ts";
@@ -10,7 +9,7 @@ import { PEEK, STATE } from "./log_scripts.ts";
 /** What {@linkcode LogStates} is made with. */
 export interface LogStatesOptions {
   /** The connection. */
-  readonly link: Pick<RedisLink, "run" | "isCluster" | "writesAtOnce">;
+  readonly link: Pick<RedisLink, "run" | "isCluster">;
   /** Names of keys. */
   readonly keys: RedisKeys;
   /** How much is kept. */
@@ -89,7 +88,7 @@ export class LogStates {
     const { link, keys, random, retention: { messageTtl } } = this.#options;
     return inBatches(channels, BATCH, (batch) =>
       batch.map((channel) => {
-        const args = [newEpoch(random, link), messageTtl, isWhole];
+        const args = [randomEpoch(random), messageTtl, isWhole];
         return link.run(STATE, logKeys(keys, channel), args) as Promise<string[] | null>;
       }));
   }

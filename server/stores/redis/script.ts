@@ -10,7 +10,8 @@ export interface Script {
   readonly name: string;
   /**
    * Its text, which begins with its contract as a comment: what it does, KEYS, ARGV, what it returns.
-   * `ARGV[1]` is always the offset of the store's time in milliseconds, for `now()` of the preamble.
+   * `ARGV[1]` is always what `now()` and `runs()` of the preamble need: the offset of the store's time in
+   * milliseconds, and perhaps `!` and runs of the server.
    */
   readonly lua: string;
 }

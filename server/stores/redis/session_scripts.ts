@@ -40,7 +40,7 @@ else
   if s.holds and s.node ~= node and not forces then return {bad, 'held', s.node} end
 end
 local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2] + tonumber(ARGV[1]) * 1000
+local micros = time[1] * 1000000 + time[2] + offset() * 1000
 local before = s.exists and s.generation or 0
 s.resumed = s.lives and '1' or '0'
 s.previous = s.lives and s.generation or 0

@@ -1,7 +1,7 @@
 import type { Clock, RandomBytes } from "../../clock.ts";
 import type { RedisSettings } from "../../options/settings.ts";
 import type { Retention } from "../store.ts";
-import { checkServers, writeAtOnce } from "./checks.ts";
+import { checkServers } from "./checks.ts";
 import { RedisCluster } from "./cluster.ts";
 import { RedisKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
@@ -74,7 +74,6 @@ export class RedisBase implements AsyncDisposable {
     try {
       await this.link.open();
       await checkServers(this.link);
-      this.link.writesAtOnce = await writeAtOnce(this.link);
       await this.log.open();
     } catch (error) {
       await this[Symbol.asyncDispose]();

@@ -223,6 +223,24 @@ Deno.test("RedisLink believes the Sentinel that knows of the last failover, not 
   assert(behind.asked > 0);
 });
 
+Deno.test("RedisLink takes the word of a Sentinel that does not tell how late it is, unless another does", async () => {
+  await using right = await startRedis();
+  await using wrong = await startRedis();
+  for (const says of ["no", "nothing"] as const) {
+    await using alone = new LateSentinel(right.port, says);
+    const named = { sentinelName: "push", sentinels: `127.0.0.1:${alone.port}` };
+    await using link = await linked(named);
+    await link.command("set", "n", says);
+    assertEquals([await right.ask("GET", "n"), alone.asked], [says, 1]);
+
+    await using first = new LateSentinel(wrong.port, says);
+    await using second = new LateSentinel(right.port);
+    const sentinels = `127.0.0.1:${first.port},127.0.0.1:${second.port}`;
+    await using other = await linked({ sentinelName: "push", sentinels });
+    assertEquals([await other.command("get", "n"), first.asked], [says, 1]);
+  }
+});
+
 Deno.test("RedisLink finds the keys of a Cluster, also while their slots move", async () => {
   await using cluster = await startRedisCluster();
   await using link = await linked({ cluster: cluster.addresses[0] });

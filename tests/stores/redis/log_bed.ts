@@ -1,6 +1,5 @@
 import { systemClock, systemRandom } from "../../../server/clock.ts";
 import type { RedisOptions } from "../../../server/options/types.ts";
-import { writeAtOnce } from "../../../server/stores/redis/checks.ts";
 import { RedisKeys } from "../../../server/stores/redis/keys.ts";
 import { RedisLink } from "../../../server/stores/redis/link.ts";
 import { RedisLog } from "../../../server/stores/redis/log.ts";
@@ -59,7 +58,6 @@ export async function openLog(port: number, options: LogBedOptions = {}): Promis
   };
   try {
     await link.open();
-    link.writesAtOnce = await writeAtOnce(link);
     await log.open();
   } catch (error) {
     await dispose();

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { within } from "../../support/within.ts";
-import { type RedisServer, startRedis, startRedisCluster } from "../../support/redis.ts";
+import { startRedis, startRedisCluster } from "../../support/redis.ts";
 import { contents, draft, drafts, numbers, openLog, ready } from "./log_bed.ts";
+import { follow, onDisk, pause } from "./support/follow.ts";
 
 for (const appendfsync of ["always", "everysec", "no"] as const) {
   Deno.test(`kill -9 of Redis with appendfsync ${appendfsync}: a new epoch that goes on where the log ends`, async () => {
@@ -171,8 +172,7 @@ Deno.test("a server that was promoted, and started again before anybody looked, 
   await b.ask("REPLICAOF", "NO", "ONE");
   await bedA.log.append("c", drafts(6, 10));
   await using bedB = await openLog(b.port);
-  // What it took over is on its disk.
-  while (/aof_rewrite_\w+:1/.test(`${await b.ask("INFO", "persistence")}`)) await pause();
+  await onDisk(b);
   await b.kill();
   await b.restart();
   await ready(bedB);
@@ -238,18 +238,3 @@ Deno.test("a Redis that is killed under load stores what is published until it i
   for (const { seq, payload } of page.messages) assertEquals(accepted.get(Number(payload)), seq);
   assertEquals(page.earlier?.length, 5);
 });
-
-/** Makes one server a replica of another; resolves once it has what that one has. */
-async function follow(replica: RedisServer, primary: RedisServer): Promise<void> {
-  await replica.ask("REPLICAOF", "127.0.0.1", primary.port);
-  const offset = async (server: RedisServer, name: string): Promise<string | undefined> =>
-    new RegExp(`^${name}:(\\w+)`, "m").exec(`${await server.ask("INFO", "replication")}`)?.[1];
-  while (await offset(replica, "master_link_status") !== "up") await pause();
-  while (
-    await offset(replica, "slave_repl_offset") !== await offset(primary, "master_repl_offset")
-  ) await pause();
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
-}

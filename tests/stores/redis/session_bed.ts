@@ -54,11 +54,10 @@ export class WatchedLink extends RedisLink {
   /** What was sent since this was emptied. */
   readonly sent: Sent[] = [];
   /** The same link, for those who ask once and are heard at once. */
-  readonly once: Pick<RedisLink, "run" | "command" | "isCluster" | "writesAtOnce"> = {
+  readonly once: Pick<RedisLink, "run" | "command" | "isCluster"> = {
     run: (...args) => super.run(...args),
     command: (...args) => this.command(...args),
     isCluster: this.isCluster,
-    writesAtOnce: this.writesAtOnce,
   };
 
   /** See `RedisLink.run`. */

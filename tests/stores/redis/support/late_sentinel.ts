@@ -4,15 +4,21 @@
  */
 export class LateSentinel implements AsyncDisposable {
   readonly #primary: string;
+  readonly #says: "epoch" | "nothing" | "no";
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Set<Deno.Conn>();
   readonly #accepting: Promise<void>;
   /** How often it was asked for the primary. */
   asked = 0;
 
-  /** @param primary port of the primary that it knows */
-  constructor(primary: number) {
+  /**
+   * @param primary port of the primary that it knows
+   * @param says what it answers when asked for more than its address: the number of the last failover,
+   *   other things, or that this is not permitted
+   */
+  constructor(primary: number, says: "epoch" | "nothing" | "no" = "epoch") {
     this.#primary = `${primary}`;
+    this.#says = says;
     this.#accepting = this.#accept();
   }
 
@@ -59,7 +65,10 @@ export class LateSentinel implements AsyncDisposable {
 
   #answer([first, second]: string[]): string {
     if (first.toLowerCase() !== "sentinel") return "+OK\r\n";
-    if (second === "master") return bulk("config-epoch", "0");
+    if (second === "master") {
+      if (this.#says === "no") return "-NOPERM this user has no permissions\r\n";
+      return this.#says === "epoch" ? bulk("config-epoch", "0") : bulk("name", "primary");
+    }
     this.asked++;
     return bulk("127.0.0.1", this.#primary);
   }
