@@ -257,7 +257,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       ok: !wasLive,
       epoch: subscription.epoch,
       earlier: subscription.earlier,
-      seq: subscription.position,
+      // Who asks again without a position has lost the answer, and perhaps what came after it.
+      seq: wasLive && start.position === undefined ? subscription.floor : subscription.position,
       stored: wasKnown && !wasLive && !explicit,
       start: () => this.#start(name, subscribed, connection),
     };

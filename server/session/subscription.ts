@@ -93,6 +93,10 @@ export class Subscription implements Pumped, Timed {
   get position(): number {
     return this.#cursor.sent;
   }
+  /** Everything up to this number is settled, or late. */
+  get floor(): number {
+    return this.#cursor.floor;
+  }
   /** What was in flight when the flow stopped; kept only where nodes share sessions. */
   get flight(): Flight | undefined {
     return this.#flight;
@@ -329,6 +333,8 @@ export class Subscription implements Pumped, Timed {
       else if (next.bytes > bytes && this.#cursor.outstanding > 0) break;
       else this.#send(connection, next);
     }
+    // This connection may have come past some of them only now.
+    if (this.#cursor.lateCount > 0) this.#pumpLate(connection);
     this.#arm();
   }
 
@@ -398,6 +404,8 @@ export class Subscription implements Pumped, Timed {
     const now = this.#context.wheel.time;
     const { window } = this.#context.settings.delivery;
     for (const [seq, late] of this.#cursor.late()) {
+      // Who has it, and nothing before it, would count what is before it as settled.
+      if (seq > this.#cursor.sent) return;
       if (late.inFlight || late.due > now) continue;
       if (connection.capacity <= 0 || this.#cursor.outstanding >= window) return;
       const entry = late.redriven === undefined

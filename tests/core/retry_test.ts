@@ -167,6 +167,22 @@ Deno.test(
 );
 
 Deno.test(
+  "over a new connection a refused message comes behind what was before it",
+  inWorld({ delivery: { ...delivery, window: 4 } }, async (w) => {
+    const bob = await w.subscriber("bob", "c");
+    await w.publish("c", ...numbers(1, 12));
+    await bob.nack(bob.messages[3], 1);
+    await bob.drop();
+    await w.pass(2 * SECOND);
+    const back = await w.subscriber("bob", "c");
+    // Cut at any message, it has nothing above what it lacks, but for what the gateway takes for late.
+    assertEquals(back.data, [1, 2, 3, 5]);
+    await back.ack(back.messages[0]);
+    assertEquals(back.data, [1, 2, 3, 5, 4]);
+  }),
+);
+
+Deno.test(
   "a nack on the extended wire names its place, and has no answer",
   inWorld({ delivery }, async (w) => {
     const bob = await w.subscriber("bob", "c", { wire: "extended" });
