@@ -36,6 +36,7 @@ export type {
   PresenceOptions,
   PushOptions,
   RedisOptions,
+  SseOptions,
 } from "./server/options/options.ts";
 export type {
   DeliverySettings,
@@ -45,9 +46,10 @@ export type {
   PushSettings,
   RedisSettings,
   Settings,
+  SseSettings,
 } from "./server/options/settings.ts";
 export type { ChannelInfo, DeadLetterInfo, DeadLetterQuery, PresenceInfo } from "./server/views.ts";
-export { type Code, PushError, type PushErrorOptions } from "@push/client/protocol";
+export { type Code, PushError } from "@push/client/protocol";
 export type { Store } from "./server/stores/store.ts";
 
 if (import.meta.main) {

@@ -4,21 +4,23 @@
  * @module
  */
 import {
-  booleanOf,
-  functionOf,
+  check,
+  type Checked,
   isRecord,
-  membersOf,
-  numberOf,
-  refuseRange,
-  refuseType,
-  signalOf,
+  type Kind,
+  members,
+  number,
+  OBJECT,
+  pattern,
+  text,
+  typed,
 } from "./check.ts";
-import type { AckMode } from "./iterator.ts";
+import type { AckMode } from "./handler.ts";
 import type { Message } from "./message.ts";
-import { isEpoch, isSeq, parseEventId } from "./protocol/event_id.ts";
+import { isEpoch, isSeq, parseEventId, type Place } from "./protocol/event_id.ts";
 import type { Json, Start } from "./protocol/frames.ts";
 import { IDEMPOTENCY_WINDOW, MAX_PUBLISH_ID } from "./protocol/limits.ts";
-import type { WaitForSettings } from "./wait_for.ts";
+import { SCHEMA, type Schema } from "./schema.ts";
 
 /** Options of methods that only wait. */
 export interface WaitOptions {
@@ -46,7 +48,7 @@ export interface PublishOptions extends WaitOptions {
 }
 
 /** Options of {@linkcode PushClient.subscribe}. At most one of `since`, `last` and `all` may be given. */
-export interface SubscribeOptions {
+export interface SubscribeOptions<T = unknown> {
   /**
    * Who acknowledges: with `auto` a message is acknowledged when its handler has finished; with
    * `manual` only by `message.ack()`, and a message that is not settled holds its place. Default `auto`.
@@ -60,6 +62,12 @@ export interface SubscribeOptions {
   readonly last?: number;
   /** Start with the oldest kept message. */
   readonly all?: boolean;
+  /**
+   * What payloads must look like, in the form of any library of Standard Schema: what it makes of a
+   * payload is the message's `data`. A message that does not fit is told by the `error` event and
+   * refused, as if its handler had thrown, so that in the end it is a dead letter.
+   */
+  readonly schema?: Schema<T>;
   /** Ends the wait, and later the subscription. */
   readonly signal?: AbortSignal;
 }
@@ -68,112 +76,95 @@ export interface SubscribeOptions {
 export interface WaitForOptions<T = Json> extends WaitOptions {
   /** Seconds to wait, above 0. Default 60. */
   readonly timeout?: number;
+  /** What its payload must look like: as for `subscribe`. A message that does not fit is not the one. */
+  readonly schema?: Schema<T>;
   /** Whether a message is the one. Default any. */
   readonly match?: (message: Message<T>) => boolean;
 }
 
-/** Checks the options of a method that only waits. */
-export function readWait(act: string, options: WaitOptions | undefined): AbortSignal | undefined {
-  return signalOf(act, membersOf(act, "options", options, ["signal"]).signal);
-}
+const SIGNAL: Kind<AbortSignal | undefined> = [
+  "an AbortSignal",
+  (value) => typeof (value as AbortSignal | null)?.aborted === "boolean",
+];
 
-/** Checks the options of `publish`; the time is in milliseconds. */
-export function readPublish(options: PublishOptions | undefined): {
-  id: string | undefined;
-  echo: boolean;
-  timeout: number | undefined;
-  signal: AbortSignal | undefined;
-} {
-  const act = "publish";
-  const o = membersOf(act, "options", options, ["id", "echo", "timeout", "signal"]);
-  const { id } = o;
-  if (id !== undefined && typeof id !== "string") refuseType(act, "id", "a string", id);
-  if (id === "" || (id?.length ?? 0) > MAX_PUBLISH_ID) {
-    refuseRange(act, "id", `1 to ${MAX_PUBLISH_ID} characters`, id);
-  }
-  const range = { above: true, max: IDEMPOTENCY_WINDOW };
-  const seconds = numberOf(act, "timeout", o.timeout, range, undefined);
-  return {
-    id,
-    echo: booleanOf(act, "echo", o.echo, false),
-    timeout: seconds === undefined ? undefined : 1000 * seconds,
-    signal: signalOf(act, o.signal),
-  };
-}
+/** Options of methods that only wait. */
+export const WAIT = { signal: SIGNAL };
+
+/** Options of `publish`. */
+export const PUBLISH = {
+  ...WAIT,
+  id: text(MAX_PUBLISH_ID),
+  echo: typed("boolean", false),
+  timeout: number(undefined, IDEMPOTENCY_WINDOW),
+};
+
+/** Options of `waitFor`. */
+export const WAIT_FOR = {
+  ...WAIT,
+  schema: SCHEMA,
+  timeout: number(60),
+  match: typed<((message: Message<never>) => boolean) | undefined>("function", undefined),
+};
+
+/** Options of `disconnect`. */
+export const DISCONNECT = { forget: typed("boolean", false) };
+
+/** Options of `subscribe`, where `since` may name a message of this channel. */
+// deno-lint-ignore explicit-function-return-type
+const subscribeShape = (channel: string) => ({
+  ...WAIT,
+  schema: SCHEMA,
+  ack: pattern<AckMode>(/^(auto|manual)$/, "auto"),
+  concurrency: number(1, undefined, 1, true),
+  since: [
+    "an eventId of the channel, or an epoch and seq",
+    (since) => typeof since === "string" || isRecord(since),
+    (since: Since) => {
+      const { epoch, seq, channel: found = channel } = placeOf(since);
+      return isEpoch(epoch) && isSeq(seq) && found === channel;
+    },
+  ] as Kind<Since | undefined>,
+  last: number(undefined, 1_000_000, 0, true),
+  all: typed("boolean", false),
+});
 
 /** Checks the options of `subscribe`. */
-export function readSubscribe(channel: string, options: SubscribeOptions | undefined): {
-  mode: AckMode;
-  concurrency: number;
-  start: Start;
-  signal: AbortSignal | undefined;
-} {
+export function readSubscribe(
+  channel: string,
+  options: unknown,
+): Checked<ReturnType<typeof subscribeShape>> & { readonly start: Start } {
   const act = "subscribe";
-  const names = ["ack", "concurrency", "since", "last", "all", "signal"] as const;
-  const o = membersOf(act, "options", options, names);
-  const { ack: mode = "auto" } = o;
-  if (mode !== "auto" && mode !== "manual") refuseRange(act, "ack", "auto or manual", mode);
-  return {
-    mode,
-    concurrency: numberOf(act, "concurrency", o.concurrency, { min: 1, integer: true }, 1),
-    start: startOf(channel, o),
-    signal: signalOf(act, o.signal),
-  };
+  const checked = members(act, "options", options, subscribeShape(channel));
+  const { since, last, all } = checked;
+  const start: Start = { ...last !== undefined && { last }, ...all && { all } };
+  if (since) {
+    const { epoch, seq } = placeOf(since) as Place;
+    start.since = { epoch, seq };
+  }
+  const names = Object.keys(start);
+  if (names.length < 2) return { ...checked, start };
+  throw new TypeError(`Cannot ${act} with more than one of ${names.join(", ")}`);
 }
 
-/** Checks the options of `waitFor`. */
-export function readWaitFor<T>(
-  act: string,
-  options: WaitForOptions<T> | undefined,
-): WaitForSettings<T> {
-  const o = membersOf(act, "options", options, ["timeout", "match", "signal"]);
-  return {
-    timeout: 1000 * numberOf(act, "timeout", o.timeout, { above: true }, 60),
-    match: functionOf(act, "match", o.match),
-    signal: signalOf(act, o.signal),
-  };
+type Since = string | Partial<Place>;
+
+function placeOf(since: Since): Partial<Place> {
+  return typeof since === "string" ? parseEventId(since) ?? {} : since;
 }
 
 /** JSON of a value; throws a `TypeError` if it has none. */
 export function jsonOf(act: string, name: string, value: unknown): string {
-  let text: string | undefined;
   let cause: unknown;
   try {
-    text = JSON.stringify(value);
+    const json = JSON.stringify(value);
+    if (json) return json;
   } catch (error) {
     cause = error;
   }
-  if (text !== undefined) return text;
   throw new TypeError(`Cannot ${act} as '${name}' cannot be written as JSON`, { cause });
 }
 
 /** A JSON object as it is at this moment. */
 export function metadataOf(act: string, value: unknown): { [key: string]: Json } {
-  if (!isRecord(value)) refuseType(act, "metadata", "an object", value);
-  return JSON.parse(jsonOf(act, "metadata", value));
-}
-
-function startOf(channel: string, { since, last, all }: Partial<SubscribeOptions>): Start {
-  const act = "subscribe";
-  const start: Start = {};
-  if (since !== undefined) {
-    const parsed = typeof since === "string" ? parseEventId(since) : undefined;
-    const place = typeof since === "string" ? parsed : since;
-    const wanted = "the eventId of a message of the channel, or its epoch and seq";
-    if (place === undefined || (parsed && parsed.channel !== channel)) {
-      refuseRange(act, "since", wanted, since);
-    }
-    if (!isRecord(place)) refuseType(act, "since", wanted, since);
-    const { epoch, seq } = place;
-    if (!isEpoch(epoch) || !isSeq(seq)) refuseRange(act, "since", wanted, since);
-    start.since = { epoch, seq };
-  }
-  if (last !== undefined) {
-    start.last = numberOf(act, "last", last, { max: 1_000_000, integer: true }, undefined);
-  }
-  if (booleanOf(act, "all", all, false)) start.all = true;
-  if (Object.keys(start).length > 1) {
-    throw new TypeError(`Cannot subscribe with more than one of ${Object.keys(start).join(", ")}`);
-  }
-  return start;
+  return JSON.parse(jsonOf(act, "metadata", check(act, "metadata", value, OBJECT)));
 }

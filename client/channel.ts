@@ -14,56 +14,28 @@ export interface Member {
 }
 
 /** A channel that the application wants. */
-export class Channel {
-  /** Who wants it. */
-  readonly members: Set<Member> = new Set();
-  /** Who waits for it to flow. */
-  readonly waiting: Set<Deferred<void>> = new Set();
-  /** What came before the answer: over HTTP the one may overtake the other. */
-  readonly early: Incoming[] = [];
-  /** How far the gateway has followed on this connection. */
-  state: "unasked" | "asked" | "flowing" = "unasked";
-  /** Whether the gateway may know of the subscription. */
-  told = false;
-  /** Whether it ever flowed: its refusal then is not the answer to anybody's call. */
-  proved = false;
-  /** Whether the gateway had a position of it before this object asked, which nobody has given up. */
-  stored = false;
-  /** Refusals in a row. */
-  tries = 0;
-  /** Ends the wait before it is asked for again. */
-  cancelRetry: Cancel | undefined;
+export interface Channel {
   readonly name: string;
+  /** What is there of it. */
   readonly inbox: Inbox;
-  readonly #start: Start;
-
-  /** @param name of the channel @param inbox what is there of it @param start where the application wants to start */
-  constructor(name: string, inbox: Inbox, start: Start) {
-    this.name = name;
-    this.inbox = inbox;
-    this.#start = start;
-  }
-
-  /** Where it goes on: from its position, or else from where the application wants. */
-  get start(): Start {
-    const { position } = this.inbox;
-    return position ? { position } : this.#start;
-  }
-
-  /** The gateway is asked for it now. */
-  asking(): void {
-    this.state = "asked";
-    this.told = true;
-    // The position said all that these would have said.
-    this.inbox.takeAck();
-  }
-
-  /** The connection is gone. */
-  disconnected(): void {
-    this.state = "unasked";
-    this.cancelRetry?.();
-    this.cancelRetry = undefined;
-    this.early.length = 0;
-    this.inbox.disconnected();
-  }
+  /** Where the application wants to start. */
+  readonly start: Start;
+  /** Who wants it. */
+  readonly members: Set<Member>;
+  /** Who waits for it to flow. */
+  readonly waiting: Set<Deferred<void>>;
+  /** What came before the answer: over HTTP the one may overtake the other. */
+  early: Incoming[];
+  /** How far the gateway has followed on this connection. */
+  state: "unasked" | "asked" | "flowing";
+  /** Whether the gateway may know of the subscription. */
+  told?: boolean;
+  /** Whether it ever flowed: its refusal then is not the answer to anybody's call. */
+  proved?: boolean;
+  /** Whether the gateway had a position of it before this object asked, which nobody has given up. */
+  stored?: boolean;
+  /** Refusals in a row. */
+  tries: number;
+  /** Ends the wait before it is asked for again. */
+  cancelRetry?: Cancel | undefined;
 }

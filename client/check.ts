@@ -4,105 +4,130 @@
  *
  * @module
  */
-import { isChannelName } from "./protocol/channel_name.ts";
+import { CHANNEL_NAME } from "./protocol/channel_name.ts";
 
-/** Range of a number. */
-export interface NumberRange {
-  readonly min?: number;
-  readonly max?: number;
-  /** Whether it must be an integer. Default false. */
-  readonly integer?: boolean;
-  /** Whether `min` itself is too small. Default false. */
-  readonly above?: boolean;
+/** What an argument must be. */
+export type Kind<T> = readonly [
+  /** In words, after "must be". */
+  wanted: string,
+  /** Its type: a name that `typeof` gives, or a test. */
+  type: string | ((value: unknown) => boolean),
+  /** Whether a value of that type will do. Default any. */
+  // `never` lets a test name the type that was found before it is asked.
+  fits?: ((value: never) => boolean) | undefined,
+  /** What it is if it is left out as a member of an object. */
+  fallback?: T,
+];
+
+/** Kinds of the members of an object. */
+export type Shape = { readonly [name: string]: Kind<unknown> };
+
+/** Members of an object, checked. */
+export type Checked<S extends Shape> = {
+  readonly [K in keyof S]: S[K] extends Kind<infer T> ? T : never;
+};
+
+/** An object that is neither `null` nor an array. */
+export const OBJECT: Kind<Record<string, unknown>> = ["an object", isRecord];
+
+/** A channel name. */
+export const CHANNEL: Kind<string | undefined> = pattern(CHANNEL_NAME);
+
+/** A string that matches, or nothing. */
+export function pattern<T extends string>(like: RegExp, fallback?: T): Kind<T | undefined> {
+  return [`a string like ${like}`, "string", (value: string) => like.test(value), fallback];
 }
 
-/** Throws a `TypeError`: `Cannot <act> as '<name>' must be <wanted>: current value is <value>`. */
-export function refuseType(act: string, name: string, wanted: string, value: unknown): never {
-  throw new TypeError(sentence(act, name, wanted, value));
+/** A string of 1 to `most` characters. */
+export function text<T extends string>(most: number, fallback?: T): Kind<T | undefined> {
+  return pattern(new RegExp(`^.{1,${most}}$`, "s"), fallback);
 }
 
-/** Throws a `RangeError` of the same form. */
-export function refuseRange(act: string, name: string, wanted: string, value: unknown): never {
-  throw new RangeError(sentence(act, name, wanted, value));
+/** An object with methods of these names. */
+export function having<T>(methods: readonly string[], fallback: T): Kind<T> {
+  return [
+    `an object with ${methods.join(" and ")}`,
+    (value) => isRecord(value) && methods.every((method) => typeof value[method] === "function"),
+    undefined,
+    fallback,
+  ];
 }
 
-/** A finite number in a range; `fallback` for `undefined`. */
-export function numberOf<F extends number | undefined>(
+/** Anything of a type that `typeof` gives, but never `null`. */
+export function typed<T>(type: "boolean" | "function" | "object", fallback: T): Kind<T> {
+  return [`of type ${type}`, type, undefined, fallback];
+}
+
+/**
+ * A finite number in a range.
+ *
+ * @param most the largest
+ * @param least the smallest; by default anything above 0
+ * @param whole whether it must be an integer
+ */
+export function number<F extends number | undefined>(
+  fallback: F,
+  most: number = Number.MAX_VALUE,
+  least: number = Number.MIN_VALUE,
+  whole?: boolean,
+): Kind<number | F> {
+  const low = least > 0 && least < 1 ? "above 0" : `from ${least}`;
+  return [
+    `${whole ? "an integer" : "a number"} ${low}${most < Number.MAX_VALUE ? ` to ${most}` : ""}`,
+    "number",
+    (value: number) => value >= least && value <= most && !(whole && value % 1),
+    fallback,
+  ];
+}
+
+/**
+ * A value of a kind.
+ *
+ * @throws {TypeError | RangeError} `Cannot <act> as '<name>' must be <wanted>: current value is <value>`
+ */
+export function check<T>(
   act: string,
   name: string,
   value: unknown,
-  range: NumberRange,
-  fallback: F,
-): number | F {
-  if (value === undefined) return fallback;
-  const { min = 0, max = Infinity, integer = false, above = false } = range;
-  const kind = integer ? "an integer" : "a number";
-  const low = above ? `above ${min}` : `from ${min}`;
-  const wanted = max === Infinity ? `${kind} ${low}` : `${kind} ${low} to ${max}`;
-  if (typeof value !== "number") refuseType(act, name, wanted, value);
-  const fits = Number.isFinite(value) && value <= max && (above ? value > min : value >= min);
-  if (!fits || (integer && !Number.isInteger(value))) refuseRange(act, name, wanted, value);
-  return value;
+  [wanted, type, fits]: Kind<T>,
+): T {
+  const found: string = typeof value;
+  const isTyped = typeof type === "string" ? found === type && value !== null : type(value);
+  if (isTyped && (!fits || fits(value as never))) return value as T;
+  throw new (isTyped ? RangeError : TypeError)(
+    `Cannot ${act} as '${name}' must be ${wanted}: current value is ${show(value)}`,
+  );
 }
 
-/** A boolean; `fallback` for `undefined`. */
-export function booleanOf(act: string, name: string, value: unknown, fallback: boolean): boolean {
-  if (value === undefined) return fallback;
-  return typeof value === "boolean" ? value : refuseType(act, name, "a boolean", value);
-}
-
-/** A function, if there is a value at all. */
-export function functionOf<T>(act: string, name: string, value: T): T {
-  if (value === undefined || typeof value === "function") return value;
-  return refuseType(act, name, "a function", value);
-}
-
-/** An object without other members than `known`; an empty one for `undefined`. */
-export function membersOf<T extends object>(
+/** The members of an object that may have these and no others, or be left out altogether. */
+export function members<S extends Shape>(
   act: string,
   name: string,
-  value: T | undefined,
-  known: readonly (keyof T & string)[],
-): Partial<T> {
-  if (value === undefined) return {};
-  if (!isRecord(value)) refuseType(act, name, "an object", value);
-  for (const key of Object.keys(value)) {
-    if ((known as readonly string[]).includes(key)) continue;
+  value: unknown,
+  shape: S,
+  prefix = "",
+): Checked<S> {
+  const given = value === undefined ? {} : check(act, name, value, OBJECT);
+  const known = Object.keys(shape);
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
     throw new TypeError(
-      `Cannot ${act} as '${name}' has no member ${show(key)}: it may have ${known.join(", ")}`,
+      `Cannot ${act} as '${name}' has no member ${show(unknown)}: it may have ${known.join(", ")}`,
     );
   }
-  return value;
+  return Object.fromEntries(known.map((key) => {
+    const kind = shape[key];
+    return [key, given[key] === undefined ? kind[3] : check(act, prefix + key, given[key], kind)];
+  })) as Checked<S>;
 }
 
-/** An `AbortSignal`, if there is a value at all. */
-export function signalOf(act: string, value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined || (isRecord(value) && typeof value.aborted === "boolean")) return value;
-  return refuseType(act, "signal", "an AbortSignal", value);
-}
-
-/** A channel name. */
-export function channelOf(act: string, value: unknown): string {
-  if (typeof value !== "string") refuseType(act, "channel", "a string", value);
-  if (isChannelName(value)) return value;
-  return refuseRange(act, "channel", "1 to 255 of A-Z a-z 0-9 _ : . -", value);
-}
-
-/** An object that is neither `null` nor an array. */
+/** Whether a value is an object that is neither `null` nor an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A value, short and safe to print. */
-export function show(value: unknown): string {
-  if (typeof value === "string") {
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  }
-  if (typeof value === "function") return "a function";
-  if (Array.isArray(value)) return "an array";
-  return isRecord(value) ? "an object" : String(value);
-}
-
-function sentence(act: string, name: string, wanted: string, value: unknown): string {
-  return `Cannot ${act} as '${name}' must be ${wanted}: current value is ${show(value)}`;
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  return Object(value) === value ? `of type ${typeof value}` : String(value);
 }

@@ -1,32 +1,35 @@
 import {
+  DISCONNECT,
   type DisconnectOptions,
   jsonOf,
   metadataOf,
+  PUBLISH,
   type PublishOptions,
-  readPublish,
   readSubscribe,
-  readWait,
-  readWaitFor,
   type SubscribeOptions,
+  WAIT,
+  WAIT_FOR,
   type WaitForOptions,
   type WaitOptions,
 } from "./arguments.ts";
-import { booleanOf, channelOf, membersOf, refuseRange, refuseType } from "./check.ts";
+import { CHANNEL, check, members, text, typed } from "./check.ts";
 import { randomId } from "./clock.ts";
+import { diagnose, type Diagnosis } from "./diagnose.ts";
 import { asyncDispose } from "./dispose.ts";
 import { type ClientEvents, EVENT_NAMES, type EventName, type PresenceMember } from "./events.ts";
-import { attachHandler, type MessageHandler } from "./handler.ts";
-import { stringsOf } from "./incoming.ts";
+import type { MessageHandler } from "./handler.ts";
+import { type Incoming, stringsOf } from "./incoming.ts";
 import type { StateName, Transport } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { checkOptions, type ClientOptions } from "./options.ts";
 import type { Published } from "./outbox.ts";
+import type { ChannelName, Payload, Publishable } from "./payloads.ts";
 import { readPresence } from "./presence.ts";
 import { PushError } from "./protocol/error.ts";
-import type { Json } from "./protocol/frames.ts";
+import type { ClientFrame, Json } from "./protocol/frames.ts";
 import type { Closed } from "./lobby.ts";
-import { Session } from "./session.ts";
-import { Subscription } from "./subscription.ts";
+import { type Session, sessionOf } from "./session.ts";
+import { type Subscription, subscriptionOf } from "./subscription.ts";
 import { waitFor } from "./wait_for.ts";
 
 /**
@@ -44,8 +47,28 @@ import { waitFor } from "./wait_for.ts";
  * const client = new PushClient("ws://localhost:8765/ws", { authToken: "my-token" });
  * console.log(client.state); // "idle"
  * ```
+ *
+ * @example Channels with types
+ * ```ts
+ * import { PushClient } from "@push/client";
+ *
+ * interface Channels {
+ *   alerts: { level: string };
+ *   [room: `room:${string}`]: { text: string };
+ * }
+ *
+ * const client = new PushClient<Channels>("ws://localhost:8765/ws");
+ * client.on("channel_message", (message) => {
+ *   if (message.channel === "alerts") console.log(message.data.level);
+ * });
+ * ```
+ *
+ * @typeParam C payloads by name of channel. Names that are not in it do not compile. Left out, every
+ * name will do, and what a channel carries is said with each call: `subscribe<Alert>("alerts")`.
  */
-export class PushClient implements AsyncDisposable {
+// A client with a map passes for one without: no other default lets it.
+// deno-lint-ignore no-explicit-any
+export class PushClient<C = any> implements AsyncDisposable {
   readonly #session: Session;
 
   /**
@@ -57,7 +80,12 @@ export class PushClient implements AsyncDisposable {
    * @throws {RangeError} if something has a wrong value
    */
   constructor(url: string | URL, options?: ClientOptions) {
-    this.#session = new Session(checkOptions(url, options));
+    const { settings, outbox, emitter } = this.#session = sessionOf(checkOptions(url, options));
+    settings.outbox?.attach({
+      client: this,
+      send: (...publish) => outbox.publish(...publish),
+      report: (error, channel) => emitter.report(error, "outbox", { channel }),
+    });
   }
 
   /** Whether the gateway has accepted the client on a connection that is in use. */
@@ -93,7 +121,7 @@ export class PushClient implements AsyncDisposable {
    * @throws {PushError} why the client was closed instead
    */
   async connect(options?: WaitOptions): Promise<void> {
-    await this.#session.connect(readWait("connect", options));
+    await this.#session.connect(signalOf("connect", options));
   }
 
   /**
@@ -105,8 +133,8 @@ export class PushClient implements AsyncDisposable {
    * for what the network does
    */
   async disconnect(options?: DisconnectOptions): Promise<void> {
-    const { forget } = membersOf("disconnect", "options", options, ["forget"]);
-    await this.#session.disconnect(booleanOf("disconnect", "forget", forget, false));
+    const { forget } = members("disconnect", "options", options, DISCONNECT);
+    await this.#session.disconnect(forget);
   }
 
   /**
@@ -115,7 +143,7 @@ export class PushClient implements AsyncDisposable {
    * @returns why
    */
   async waitClosed(options?: WaitOptions): Promise<Closed> {
-    return await this.#session.closed(readWait("wait", options));
+    return await this.#session.closed(signalOf("wait", options));
   }
 
   /**
@@ -125,59 +153,52 @@ export class PushClient implements AsyncDisposable {
    *
    * Every subscription of a channel gets every message; it is acknowledged when all are done with it.
    *
+   * @typeParam T what the channel carries, where no map of channels says it: as said here, or what the
+   * schema or the handler tells
    * @param channel name of the channel, created if there is none
    * @param handler called with each message
    * @param options where it starts, and how it handles
    * @returns a promise that fulfills when messages flow
    * @throws {PushError} if the gateway refuses; `disconnected` without an answer within `requestTimeout`
    */
-  subscribe<T = Json>(
-    channel: string,
-    handler: MessageHandler<T>,
-    options?: SubscribeOptions,
-  ): Promise<Subscription<T>>;
+  subscribe<T = Json, N extends ChannelName<C> = ChannelName<C>>(
+    channel: N,
+    handler: MessageHandler<Payload<C, N, T>>,
+    options?: SubscribeOptions<Payload<C, N, T>>,
+  ): Promise<Subscription<Payload<C, N, T>>>;
   /** Subscribes to a channel without a handler. */
-  subscribe<T = Json>(channel: string, options?: SubscribeOptions): Promise<Subscription<T>>;
-  async subscribe<T = Json>(
+  subscribe<T = Json, N extends ChannelName<C> = ChannelName<C>>(
+    channel: N,
+    options?: SubscribeOptions<Payload<C, N, T>>,
+  ): Promise<Subscription<Payload<C, N, T>>>;
+  async subscribe<T>(
     channel: string,
-    handlerOrOptions?: MessageHandler<T> | SubscribeOptions,
-    givenOptions?: SubscribeOptions,
+    handlerOrOptions?: MessageHandler<T> | SubscribeOptions<T>,
+    givenOptions?: SubscribeOptions<T>,
   ): Promise<Subscription<T>> {
-    const handler = typeof handlerOrOptions === "function" ? handlerOrOptions : undefined;
-    if (!handler && givenOptions !== undefined) {
-      refuseType("subscribe", "handler", "a function", handlerOrOptions);
-    }
-    const options = handler ? givenOptions : handlerOrOptions as SubscribeOptions | undefined;
-    const { mode, concurrency, start, signal } = readSubscribe(
-      channelOf("subscribe", channel),
-      options,
-    );
-    const { channels, emitter, terms } = this.#open();
+    check("subscribe", "channel", channel, CHANNEL);
+    const handled = typeof handlerOrOptions === "function" || givenOptions !== undefined;
+    const handler = handled
+      ? check("subscribe", "handler", handlerOrOptions, typed("function", {} as MessageHandler<T>))
+      : undefined;
+    const options = readSubscribe(channel, handled ? givenOptions : handlerOrOptions);
+    const { start, signal } = options;
+    const session = this.#open();
+    const { channels } = session;
     const [name] = Object.keys(start);
-    if (name !== undefined && channels.has(channel)) {
+    if (name && channels.has(channel)) {
       throw new TypeError(`Cannot subscribe with '${name}' as ${channel} is subscribed already`);
     }
     signal?.throwIfAborted();
-    const failed = (error: unknown, message: Message): void =>
-      emitter.report(error, "handler", { message });
-    const handling = { mode, concurrency, terms, failed };
-    const stop = (): void => void subscription.unsubscribe();
-    const subscription: Subscription<T> = new Subscription<T>({
-      channel,
-      mode,
-      join: (member) => channels.join(channel, member, start),
-      leave: (member) => channels.leave(channel, member),
-      attach: handler && ((inbox) => attachHandler(inbox, handler, handling)),
-      closed: () => this.state === "closed",
-      ended: () => signal?.removeEventListener("abort", stop),
-    });
+    const subscription = subscriptionOf(session, channel, handler, options);
+    const { unsubscribe } = subscription;
     try {
       await channels.ready(channel, signal);
     } catch (error) {
-      void subscription.unsubscribe();
+      void unsubscribe();
       throw error;
     }
-    signal?.addEventListener("abort", stop);
+    signal?.addEventListener("abort", unsubscribe);
     return subscription;
   }
 
@@ -187,8 +208,9 @@ export class PushClient implements AsyncDisposable {
    * @returns a promise that fulfills when the gateway has followed; without a connection at once, and
    * the gateway is told later
    */
-  async unsubscribe(channel: string): Promise<void> {
-    await this.#session.channels.leaveAll(channelOf("unsubscribe", channel));
+  async unsubscribe(channel: ChannelName<C>): Promise<void> {
+    check("unsubscribe", "channel", channel, CHANNEL);
+    await this.#session.channels.leaveAll(channel);
   }
 
   /**
@@ -200,14 +222,23 @@ export class PushClient implements AsyncDisposable {
    * @throws {PushError} if the gateway refuses; `disconnected` if it could not be sent in time;
    * `outcome_unknown` if it was sent and no answer came in time; `outbox_full`; `message_too_large`
    */
-  async publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published> {
-    channelOf("publish", channel);
-    const text = jsonOf("publish", "data", data);
-    const o = readPublish(options);
-    const { settings: { random, publishTimeout }, outbox } = this.#open();
-    const id = o.id ?? randomId(random);
-    const head = { type: "channel.publish", channel, id, ...o.echo && { echo: true } } as const;
-    return await outbox.publish(head, text, o.timeout ?? publishTimeout, o.signal);
+  async publish<N extends ChannelName<C>>(
+    channel: N,
+    data: Publishable<C, N>,
+    options?: PublishOptions,
+  ): Promise<Published> {
+    const act = "publish";
+    check(act, "channel", channel, CHANNEL);
+    const json = jsonOf(act, "data", data);
+    const { id, echo, timeout, signal } = members(act, "options", options, PUBLISH);
+    const { settings, outbox } = this.#open();
+    const { random, publishTimeout } = settings;
+    return await (settings.outbox ?? outbox).publish(
+      { type: "channel.publish", channel, id: id ?? randomId(random), echo: echo || undefined },
+      json,
+      timeout === undefined ? publishTimeout : 1000 * timeout,
+      signal,
+    );
   }
 
   /**
@@ -218,28 +249,30 @@ export class PushClient implements AsyncDisposable {
    * question had created it
    */
   async createChannel(
-    channel: string,
+    channel: ChannelName<C>,
     metadata?: { readonly [key: string]: unknown },
     options?: WaitOptions,
   ): Promise<boolean> {
     const act = "create a channel";
-    channelOf(act, channel);
-    const signal = readWait(act, options);
-    const extra = metadata === undefined ? {} : { metadata: metadataOf(act, metadata) };
-    return await this.#open().requests.ask(
-      { type: "channel.create", channel, ...extra },
-      (reply) => reply.type === "channel.created" ? reply.ok === true : undefined,
-      signal,
+    check(act, "channel", channel, CHANNEL);
+    const kept = metadata === undefined ? metadata : metadataOf(act, metadata);
+    return await this.#ask(
+      act,
+      options,
+      { type: "channel.create", channel, metadata: kept },
+      "channel.created",
+      ({ ok }) => ok === true,
     );
   }
 
   /** Asks for the names of all channels. */
   async listChannels(options?: WaitOptions): Promise<string[]> {
-    const signal = readWait("list channels", options);
-    return await this.#open().requests.ask(
+    return await this.#ask(
+      "list channels",
+      options,
       { type: "channel.list" },
-      (reply) => reply.type === "channel.list" ? stringsOf(reply.channels) : undefined,
-      signal,
+      "channel.list",
+      ({ channels }) => stringsOf(channels),
     );
   }
 
@@ -251,10 +284,14 @@ export class PushClient implements AsyncDisposable {
    * @throws {DOMException} named `TimeoutError` if none came in time
    * @throws {PushError} if the gateway refuses the channel, or the client is closed
    */
-  async waitFor<T = Json>(channel: string, options?: WaitForOptions<T>): Promise<Message<T>> {
+  async waitFor<T = Json, N extends ChannelName<C> = ChannelName<C>>(
+    channel: N,
+    options?: WaitForOptions<Payload<C, N, T>>,
+  ): Promise<Message<Payload<C, N, T>>> {
     const act = "wait for a message";
-    channelOf(act, channel);
-    return await waitFor(this.#open(), channel, readWaitFor(act, options));
+    check(act, "channel", channel, CHANNEL);
+    const checked = members(act, "options", options, WAIT_FOR);
+    return await waitFor(this.#open(), channel, checked);
   }
 
   /**
@@ -269,22 +306,13 @@ export class PushClient implements AsyncDisposable {
     options?: WaitOptions,
   ): Promise<void> {
     const act = "set the status";
-    if (typeof status !== "string") refuseType(act, "status", "a string", status);
-    if (status === "" || status.length > 64) {
-      refuseRange(act, "status", "1 to 64 characters", status);
-    }
+    check(act, "status", status, text(64));
     const said = { status, metadata: metadataOf(act, metadata) };
-    const signal = readWait(act, options);
-    const { heartbeat, requests } = this.#open();
-    await requests.ask(
-      { type: "presence.heartbeat", ...said },
-      (reply) => {
-        if (reply.type !== "presence.heartbeat_ack") return undefined;
-        heartbeat.status = said;
-        return true;
-      },
-      signal,
-    );
+    const frame = { type: "presence.heartbeat", ...said } as const;
+    await this.#ask(act, options, frame, "presence.heartbeat_ack", () => {
+      this.#session.heartbeat.status = said;
+      return true;
+    });
   }
 
   /**
@@ -292,17 +320,17 @@ export class PushClient implements AsyncDisposable {
    *
    * @param channel in which channel; anywhere if left out
    */
-  async getPresence(channel?: string, options?: WaitOptions): Promise<PresenceMember[]> {
+  async getPresence(channel?: ChannelName<C>, options?: WaitOptions): Promise<PresenceMember[]> {
     const act = "get the presence";
-    if (channel !== undefined) channelOf(act, channel);
-    const signal = readWait(act, options);
-    const { requests, emitter } = this.#open();
-    const clients = await requests.ask(
-      { type: "presence.query", ...channel !== undefined && { channel } },
+    if (channel !== undefined) check(act, "channel", channel, CHANNEL);
+    const clients = await this.#ask(
+      act,
+      options,
+      { type: "presence.query", channel },
+      "presence.list",
       readPresence,
-      signal,
     );
-    emitter.emit("presence_list", { channel: channel ?? null, clients });
+    this.#session.emitter.emit("presence_list", { channel: channel ?? null, clients });
     return clients;
   }
 
@@ -316,15 +344,25 @@ export class PushClient implements AsyncDisposable {
    * @returns what removes the listener
    * @throws {TypeError} if there is no such event, or the listener is no function
    */
-  on<K extends EventName>(event: K, listener: (value: ClientEvents[K]) => unknown): () => void {
-    if (!(EVENT_NAMES as readonly string[]).includes(event)) {
-      refuseType("listen", "event", EVENT_NAMES.join(", "), event);
-    }
-    if (typeof listener !== "function") refuseType("listen", "listener", "a function", listener);
+  on<K extends EventName>(event: K, listener: (value: ClientEvents<C>[K]) => unknown): () => void {
+    const name = (value: string): boolean => (EVENT_NAMES as readonly string[]).includes(value);
+    check("listen", "event", event, [EVENT_NAMES.join(", "), "string", name]);
+    check("listen", "listener", listener, typed("function", listener));
     const { listeners, emitter } = this.#session;
     return event === "channel_message"
       ? listeners.on(listener as MessageHandler<Json>)
-      : emitter.on(event, listener);
+      : emitter.on(event, listener as (value: ClientEvents[K]) => unknown);
+  }
+
+  /**
+   * Says how things stand, for a bug report: what the client is connected to and how, what went
+   * wrong last, and whether `/health` of the gateway answers now. There are no tokens in it, no
+   * secrets and no payloads; names of channels and the client's own are.
+   *
+   * @returns a plain object, whose `toString()` is a text to paste; the promise never rejects
+   */
+  async diagnose(): Promise<Diagnosis> {
+    return await diagnose(this.#session);
   }
 
   /** The same as `disconnect()`, for `await using`. */
@@ -337,4 +375,25 @@ export class PushClient implements AsyncDisposable {
     if (this.state !== "closed") return this.#session;
     throw new PushError("disconnected", "The client is closed: call connect() to open it again.");
   }
+
+  /** Asks the gateway. @param type of the answer @param read takes it apart */
+  async #ask<T>(
+    act: string,
+    options: WaitOptions | undefined,
+    frame: ClientFrame,
+    type: string,
+    read: (reply: Incoming) => T | undefined,
+  ): Promise<T> {
+    const signal = signalOf(act, options);
+    return await this.#open().requests.ask(
+      frame,
+      (reply) => reply.type === type ? read(reply) : undefined,
+      signal,
+    );
+  }
+}
+
+/** The signal in the options of a method that only waits. */
+function signalOf(act: string, options: WaitOptions | undefined): AbortSignal | undefined {
+  return members(act, "options", options, WAIT).signal;
 }

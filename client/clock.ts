@@ -26,7 +26,7 @@ const LONGEST_DELAY = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   schedule(delay, task) {
-    const handle = setTimeout(task, Math.min(Math.max(delay, 0), LONGEST_DELAY));
+    const handle = setTimeout(task, Math.min(delay, LONGEST_DELAY));
     return () => clearTimeout(handle);
   },
 };

@@ -1,38 +1,26 @@
-import type { Inbox } from "./inbox.ts";
 import type { PlacedMessage } from "./incoming.ts";
+import type { Link } from "./links/link.ts";
 import { Message, type Outcome } from "./message.ts";
+import type { Wire } from "./wire.ts";
 
 /** One received message on its way through the handlers of its channel. */
-export class Entry {
+export interface Entry {
   /** What arrived, last time it arrived. */
   received: PlacedMessage;
-  /** Its place now: a new epoch of the log may give a message another. */
-  epoch: string;
+  /** Its number now: a new epoch of the log may give a message another. */
   seq: number;
   /** Consumers that have not finished with it. */
-  readonly waiting: Set<Consumer> = new Set();
+  readonly waiting: Set<Consumer>;
   /** Consumers that need not see it again. */
-  readonly succeeded: Set<Consumer> = new Set();
+  readonly succeeded: Set<Consumer>;
   /** How many consumers are at it now. */
-  running = 0;
+  running: number;
   /** Seconds to wait before it is sent again, once a consumer has refused it. */
-  delay: number | undefined;
+  delay?: number | undefined;
   /** Milliseconds since the Unix epoch at which the refused message may come again. */
-  due = 0;
-  /** Whether the gateway has heard of the refusal: `unsure` after the connection it was told on is gone. */
-  refusal: "untold" | "told" | "unsure" = "untold";
-
-  /** @param received what arrived */
-  constructor(received: PlacedMessage) {
-    this.received = received;
-    this.epoch = received.epoch;
-    this.seq = received.seq;
-  }
-}
-
-/** Whether messages may be handed out: not while the client is closed. */
-export interface Gate {
-  open: boolean;
+  due: number;
+  /** The connection on which the gateway was told of the refusal. */
+  toldOn?: Link | undefined;
 }
 
 /** How a {@linkcode Consumer} takes messages. */
@@ -49,79 +37,89 @@ export interface ConsumerOptions {
  * The place of one handler or iterator in a channel: what waits for it, and how much it may take.
  * Messages are handed out at the end of the turn in which they arrive, in the order of arrival.
  */
-export class Consumer {
-  readonly #inbox: Inbox;
-  readonly #gate: Gate;
-  readonly #options: ConsumerOptions;
-  readonly #queue: Entry[] = [];
-  /** Handed out, and neither settled nor given back. */
-  readonly #begun: Set<Entry> = new Set();
-  #room: number;
-  #planned = false;
-
-  /** @param inbox where it takes from @param gate whether it may @param options how it takes */
-  constructor(inbox: Inbox, gate: Gate, options: ConsumerOptions) {
-    this.#inbox = inbox;
-    this.#gate = gate;
-    this.#options = options;
-    this.#room = options.room;
-  }
-
+export interface Consumer {
   /** Puts an entry at the end of the queue. */
-  offer(entry: Entry): void {
-    this.#queue.push(entry);
-    this.pump();
-  }
-
+  offer(entry: Entry): void;
   /** Makes room for one more message. */
-  more(): void {
-    this.#room++;
-    this.pump();
-  }
-
+  more(): void;
   /** Hands out what there is room for, at the end of this turn. */
-  pump(): void {
-    if (this.#planned || this.#queue.length === 0 || this.#room <= 0 || !this.#gate.open) return;
-    this.#planned = true;
+  pump(): void;
+  /** Takes nothing more; what has begun goes on to its end. */
+  detach(): void;
+  /** Takes nothing more, and gives back what has begun. */
+  release(): void;
+  /** Forgets what waits. */
+  clear(): void;
+}
+
+/** What a {@linkcode Consumer} needs of its channel. */
+export interface ConsumerContext {
+  readonly wire: Wire;
+  /** Whether an entry may still be handed out: not if the session that it came in is over. */
+  isAlive(entry: Entry): boolean;
+  /** A consumer is done with an entry. */
+  finish(entry: Entry, consumer: Consumer, outcome: Outcome): void;
+  /** A consumer is gone; what it has not finished goes to the others, or waits for the next one. */
+  left(consumer: Consumer, unfinished: readonly Entry[]): void;
+}
+
+/** Makes a consumer. @param context its channel @param options how it takes */
+export function consumerOf(
+  { wire, isAlive, finish, left }: ConsumerContext,
+  { room, hand, settled }: ConsumerOptions,
+): Consumer {
+  const queue: Set<Entry> = new Set();
+  /** Handed out, and neither settled nor given back. */
+  const begun: Set<Entry> = new Set();
+  let planned = false;
+
+  const begin = (entry: Entry): void => {
+    room--;
+    entry.running++;
+    queue.delete(entry);
+    begun.add(entry);
+    hand(
+      new Message(entry.received, (outcome) => {
+        if (begun.delete(entry)) entry.running--;
+        finish(entry, consumer, outcome);
+        settled?.();
+      }),
+    );
+  };
+  const pump = (): void => {
+    if (planned) return;
+    planned = true;
     queueMicrotask(() => {
-      this.#planned = false;
-      while (this.#room > 0 && this.#gate.open) {
-        const entry = this.#queue.shift();
-        if (!entry) break;
-        this.#begin(entry);
+      planned = false;
+      for (const entry of queue) {
+        if (room <= 0 || wire.closed) return;
+        begin(entry);
       }
     });
-  }
-
-  /** Takes nothing more from the inbox; what has begun goes on to its end. */
-  detach(): void {
-    this.#room = -Infinity;
-    this.#inbox.detach(this, this.#queue.splice(0));
-  }
-
-  /** Takes nothing more from the inbox, and gives back what has begun. */
-  release(): void {
-    this.#room = -Infinity;
-    const begun = [...this.#begun].filter((entry) => this.#inbox.has(entry));
-    for (const entry of begun) entry.running--;
-    this.#begun.clear();
-    this.#inbox.detach(this, [...begun, ...this.#queue.splice(0)]);
-  }
-
-  /** Forgets what waits. */
-  clear(): void {
-    this.#queue.length = 0;
-  }
-
-  #begin(entry: Entry): void {
-    this.#room--;
-    entry.running++;
-    this.#begun.add(entry);
-    const settle = (outcome: Outcome): void => {
-      if (this.#begun.delete(entry)) entry.running--;
-      this.#inbox.finish(entry, this, outcome);
-      this.#options.settled?.();
-    };
-    this.#options.hand(new Message(entry.received, settle));
-  }
+  };
+  const leave = (given: readonly Entry[]): void => {
+    const unfinished = [...given, ...queue];
+    queue.clear();
+    left(consumer, unfinished);
+  };
+  const consumer: Consumer = {
+    offer(entry) {
+      queue.add(entry);
+      pump();
+    },
+    more() {
+      room++;
+      pump();
+    },
+    pump,
+    detach: () => leave([]),
+    release() {
+      const given = [...begun].filter(isAlive);
+      for (const entry of given) entry.running--;
+      begun.clear();
+      leave(given);
+    },
+    clear: () => queue.clear(),
+  };
+  return consumer;
 }

@@ -7,31 +7,25 @@ import type { Clock } from "./clock.ts";
 export class Deferred<T> {
   /** The promise. */
   readonly promise: Promise<T>;
-  #resolve!: (value: T) => void;
-  #reject!: (error: unknown) => void;
+  /** Fulfills the promise, unless it is settled. */
+  resolve!: (value: T) => void;
+  /** Rejects the promise, unless it is settled. */
+  reject!: (error: unknown) => void;
   #undo: (() => void)[] | undefined = [];
 
-  /** Makes a promise that nothing settles yet. */
-  constructor() {
+  /** Makes a promise that nothing settles yet. @param group where it is until it settles */
+  constructor(group?: Set<Deferred<T>>) {
     this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+      this.resolve = (value) => this.#close() && resolve(value);
+      this.reject = (error) => this.#close() && reject(error);
     });
+    group?.add(this);
+    this.whenSettled(() => group?.delete(this));
   }
 
   /** Whether the promise has been settled. */
   get settled(): boolean {
     return this.#undo === undefined;
-  }
-
-  /** Fulfills the promise, unless it is settled. */
-  resolve(value: T): void {
-    if (this.#close()) this.#resolve(value);
-  }
-
-  /** Rejects the promise, unless it is settled. */
-  reject(error: unknown): void {
-    if (this.#close()) this.#reject(error);
   }
 
   /** Runs `task` when the promise settles; at once if it has. */
@@ -43,14 +37,10 @@ export class Deferred<T> {
 
   /** Rejects with the signal's reason when it aborts. */
   abortedBy(signal: AbortSignal | undefined): this {
-    if (!signal) return this;
-    const abort = (): void => this.reject(signal.reason);
-    if (signal.aborted) abort();
-    else {
-      signal.addEventListener("abort", abort);
-      this.whenSettled(() => signal.removeEventListener("abort", abort));
-    }
-    return this;
+    const abort = (): void => this.reject(signal!.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+    return this.whenSettled(() => signal?.removeEventListener("abort", abort));
   }
 
   /** Rejects with what `error` gives, `delay` milliseconds from now. */
@@ -63,7 +53,7 @@ export class Deferred<T> {
   #close(): boolean {
     const undo = this.#undo;
     this.#undo = undefined;
-    for (const task of undo ?? []) task();
+    undo?.forEach((task) => task());
     return undo !== undefined;
   }
 }

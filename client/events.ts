@@ -1,6 +1,7 @@
 import type { StateName, Transport } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import type { Code } from "./protocol/codes.ts";
+import type { AnyMessage } from "./payloads.ts";
 import type { Json } from "./protocol/frames.ts";
 
 /** A present client. */
@@ -53,11 +54,14 @@ export interface Gap {
 export interface ClientError {
   /** What was thrown, or a `PushError`. */
   readonly error: unknown;
-  /** Where: in a handler of messages, in a listener of events, in `authToken`, or in what the gateway sent. */
-  readonly origin: "handler" | "listener" | "token" | "gateway";
+  /**
+   * Where: in a handler of messages, in the schema of a subscription, in a listener of events, in
+   * `authToken`, in what the gateway sent, or in keeping publishes.
+   */
+  readonly origin: "handler" | "schema" | "listener" | "token" | "gateway" | "outbox";
   /** The channel, where one is meant. */
   readonly channel: string | undefined;
-  /** The message whose handler failed. */
+  /** The message whose handler or schema failed. */
   readonly message: Message | undefined;
 }
 
@@ -71,14 +75,20 @@ export interface StateChange {
   readonly code: Code | undefined;
   /** The same in words. */
   readonly reason: string;
+  /** What to do about it; `undefined` where nothing went wrong. */
+  readonly action: string | undefined;
   /** How frames travel now; `undefined` while there is no connection. */
   readonly transport: Transport | undefined;
 }
 
-/** Every event of a client, and what its listeners get. */
-export interface ClientEvents {
+/**
+ * Every event of a client, and what its listeners get.
+ *
+ * @typeParam C payloads by channel, as of `PushClient`
+ */
+export interface ClientEvents<C = unknown> {
   /** A message, on any subscribed channel. Counts as a handler: see `PushClient.on`. */
-  channel_message: Message;
+  channel_message: AnyMessage<C>;
   /** The answer to `getPresence`. */
   presence_list: PresenceList;
   /** A client has joined a channel. */
@@ -113,42 +123,45 @@ export const EVENT_NAMES = [
 type Listener<K extends EventName> = (value: ClientEvents[K]) => unknown;
 
 /** Tells listeners. One that throws, or whose promise rejects, disturbs neither the others nor the teller. */
-export class Emitter {
-  readonly #listeners: Map<EventName, Set<{ readonly call: Listener<never> }>> = new Map();
-
+export interface Emitter {
   /** Adds a listener. @returns what removes it */
-  on<K extends EventName>(event: K, listener: Listener<K>): () => void {
-    // The same function added twice is two listeners.
-    const entry = { call: listener };
-    const all = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, all.add(entry));
-    return () => all.delete(entry);
-  }
-
+  on<K extends EventName>(event: K, listener: Listener<K>): () => void;
   /** Calls every listener. */
-  emit<K extends EventName>(event: K, value: ClientEvents[K]): void {
-    const all = [...this.#listeners.get(event) ?? []];
-    if (event === "error" && all.length === 0) console.error("Push:", (value as ClientError).error);
-    for (const { call } of all) {
-      const failed = (error: unknown): void => {
-        if (event === "error") console.error("Push:", error);
-        else this.report(error, "listener");
-      };
-      try {
-        const result = (call as Listener<K>)(value);
-        if (result instanceof Promise) result.catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    }
-  }
-
+  emit<K extends EventName>(event: K, value: ClientEvents[K]): void;
   /** Tells of an error. */
   report(
     error: unknown,
     origin: ClientError["origin"],
-    { channel, message }: { channel?: string; message?: Message } = {},
-  ): void {
-    this.emit("error", { error, origin, channel: channel ?? message?.channel, message });
-  }
+    about?: { channel?: string; message?: Message },
+  ): void;
+}
+
+/** Makes an {@linkcode Emitter}. */
+export function emitterOf(): Emitter {
+  const listeners: { [K in EventName]?: Set<{ readonly call: Listener<never> }> } = {};
+  const show = (error: unknown): void => console.error("Push:", error);
+  const emitter: Emitter = {
+    on(event, call) {
+      // The same function added twice is two listeners.
+      const entry = { call };
+      const all = listeners[event] ??= new Set();
+      all.add(entry);
+      return () => all.delete(entry);
+    },
+    emit(event, value) {
+      const all = [...listeners[event] ?? []];
+      const isError = event === "error";
+      if (isError && all.length === 0) show((value as ClientError).error);
+      for (const { call } of all) {
+        // A throw becomes a rejection; the call itself is made at once.
+        (async () => await call(value as never))().catch((error) =>
+          isError ? show(error) : emitter.report(error, "listener")
+        );
+      }
+    },
+    report(error, origin, { channel, message } = {}) {
+      emitter.emit("error", { error, origin, channel: channel ?? message?.channel, message });
+    },
+  };
+  return emitter;
 }

@@ -1,20 +1,24 @@
 import type { Consumer } from "./consumer.ts";
+import type { ClientError } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
-import type { AckMode } from "./iterator.ts";
 import type { Message } from "./message.ts";
-import type { Terms } from "./terms.ts";
+import { conform, type Schema } from "./schema.ts";
+import type { Session } from "./session.ts";
 
 /** Handles one message; the message is acknowledged when it has returned and its promise is fulfilled. */
 export type MessageHandler<T> = (message: Message<T>) => unknown;
 
+/** Who acknowledges messages. */
+export type AckMode = "auto" | "manual";
+
 /** How a handler is run. */
 export interface HandlerOptions {
-  readonly mode: AckMode;
-  /** Messages that it handles at a time; with manual acknowledgement, that wait to be settled. */
-  readonly concurrency: number;
-  readonly terms: { readonly retryBackoff: Terms["retryBackoff"] };
-  /** Told of what the handler throws. */
-  failed(error: unknown, message: Message): void;
+  /** With `pull` nobody does, and only who asks gets the next one. Default `auto`. */
+  readonly ack?: AckMode | "pull";
+  /** Messages that it handles at a time; with manual acknowledgement, that wait to be settled. Default 1. */
+  readonly concurrency?: number;
+  /** What payloads must look like. */
+  readonly schema?: Schema<never> | undefined;
 }
 
 /** Seconds before a message is sent again to a handler that threw: the first time, and at most. */
@@ -23,26 +27,31 @@ const MAX_RETRY_DELAY = 3600;
 
 /** Runs `handler` for every message of a channel. A throw refuses the message for a growing while. */
 export function attachHandler<T>(
+  { terms, emitter }: Session,
   inbox: Inbox,
   handler: MessageHandler<T>,
-  options: HandlerOptions,
+  { ack = "auto", concurrency = 1, schema }: HandlerOptions,
 ): Consumer {
-  const { mode, concurrency, terms, failed } = options;
   const run = async (message: Message): Promise<void> => {
+    let origin: ClientError["origin"] = "schema";
+    let isDone = ack === "auto";
     try {
+      if (schema) Object.assign(message, { data: await conform(schema, message.data) });
+      origin = "handler";
       await handler(message as Message<T>);
-      if (mode === "auto") message.ack();
+      if (isDone) message.ack();
     } catch (error) {
       const delay = RETRY_DELAY * terms.retryBackoff ** message.retryCount;
       message.nack({ delay: Math.min(delay, MAX_RETRY_DELAY) });
-      failed(error, message);
+      emitter.report(error, origin, { message });
+      isDone = ack !== "manual";
     }
-    if (mode === "auto") consumer.more();
+    if (isDone) consumer.more();
   };
   const consumer = inbox.attach({
     room: concurrency,
     hand: (message) => void run(message),
-    ...mode === "manual" && { settled: () => consumer.more() },
+    ...ack === "manual" && { settled: () => consumer.more() },
   });
   return consumer;
 }

@@ -12,7 +12,6 @@ import { isEpoch, isSeq } from "./protocol/event_id.ts";
 import type {
   ConnectedFrame,
   EpochFrame,
-  Era,
   GapFrame,
   MessageFrame,
   PublishedFrame,
@@ -34,79 +33,84 @@ interface Place {
   seq: number;
 }
 
-/** Reads anything that has a type. */
-export function readIncoming(value: unknown): Incoming | undefined {
-  return isRecord(value) && typeof value.type === "string" ? value as Incoming : undefined;
+/** Whether a member is of the right type. */
+type Test = (value: unknown) => unknown;
+
+/** Whether a value is a string. */
+export const isText = (value: unknown): value is string => typeof value === "string";
+const is = (wanted: string): Test => (value) => value === wanted;
+const orNone = (test: Test): Test => (value) => value === undefined || test(value);
+
+/** Makes a reader: it gives an object back whose members pass, and `undefined` for anything else. */
+export function reader<T>(
+  shape: { readonly [key: string]: Test },
+): (value: unknown) => T | undefined {
+  const tests = Object.entries(shape);
+  return (value) =>
+    isRecord(value) && tests.every(([key, test]) => test(value[key])) ? value as T : undefined;
 }
+
+const PLACE = { channel: isText, epoch: isEpoch, seq: isSeq };
+const readEra = reader({ epoch: isEpoch, base: isSeq });
+
+/** Reads anything that has a type. */
+export const readIncoming: (value: unknown) => Incoming | undefined = reader({ type: isText });
 
 /** Reads a `channel_message`. */
-export function readMessage(frame: Incoming): PlacedMessage | undefined {
-  const { data, event_id, timestamp, source, seq, id, _retry_count: count } = frame;
-  return isPlaced(frame) && seq !== 0 && data !== undefined && typeof event_id === "string" &&
-      Number.isFinite(timestamp) && (source === null || typeof source === "string") &&
-      (id === undefined || typeof id === "string") && (count === undefined || isSeq(count))
-    ? frame as unknown as PlacedMessage
-    : undefined;
-}
+export const readMessage: (frame: Incoming) => PlacedMessage | undefined = reader({
+  ...PLACE,
+  seq: (seq) => isSeq(seq) && seq > 0,
+  data: (data) => data !== undefined,
+  event_id: isText,
+  timestamp: Number.isFinite,
+  source: (source) => source === null || isText(source),
+  id: orNone(isText),
+  _retry_count: orNone(isSeq),
+});
 
 /** Reads a `channel.subscribed` of the extended wire. */
-export function readSubscribed(frame: Incoming): Foothold | undefined {
-  return frame.type === "channel.subscribed" && isPlaced(frame)
-    ? frame as unknown as Foothold
-    : undefined;
-}
+export const readSubscribed: (frame: Incoming) => Foothold | undefined = reader({
+  ...PLACE,
+  type: is("channel.subscribed"),
+});
 
 /** Reads a `channel.epoch`. */
-export function readEpoch(frame: Incoming): EpochFrame | undefined {
-  const { channel, epoch, earlier } = frame;
-  return typeof channel === "string" && isEpoch(epoch) && Array.isArray(earlier) &&
-      earlier.length <= MAX_EARLIER && earlier.every(isEra)
-    ? frame as unknown as EpochFrame
-    : undefined;
-}
+export const readEpoch: (frame: Incoming) => EpochFrame | undefined = reader({
+  channel: isText,
+  epoch: isEpoch,
+  earlier: (list) => Array.isArray(list) && list.length <= MAX_EARLIER && list.every(readEra),
+});
 
 /** Reads a `channel.gap`. */
-export function readGap(frame: Incoming): GapFrame | undefined {
-  const { reason } = frame;
-  return isPlaced(frame) && (reason === "retention" || reason === "epoch")
-    ? frame as unknown as GapFrame
-    : undefined;
-}
+export const readGap: (frame: Incoming) => GapFrame | undefined = reader({
+  ...PLACE,
+  reason: (reason) => reason === "retention" || reason === "epoch",
+});
+
+/** Reads a `channel.published`. */
+export const readPublished: (frame: Incoming) => PublishedFrame | undefined = reader({
+  ...PLACE,
+  type: is("channel.published"),
+  delivered: isSeq,
+  event_id: isText,
+});
+
+/** Reads who the client is from `connected`; the terms in it are read by `termsOf`. */
+export const readConnected: (frame: Incoming) => ConnectedFrame | undefined = reader({
+  type: is("connected"),
+  client_id: isClientId,
+  subscriptions: Array.isArray,
+  secret: orNone(isText),
+});
 
 /** Reads an `error`, as what a promise rejects with. A code that this version does not know becomes `internal`. */
 export function readError({ type, code, message }: Incoming): PushError | undefined {
-  if (type !== "error" || typeof code !== "string") return undefined;
-  const text = typeof message === "string" && message !== "" ? message : undefined;
+  if (type !== "error" || !isText(code)) return undefined;
+  const text = isText(message) && message || undefined;
   return isCode(code) ? new PushError(code, text) : new PushError("internal", `${code}: ${text}`);
-}
-
-/** Reads a `channel.published`. */
-export function readPublished(frame: Incoming): PublishedFrame | undefined {
-  const { type, delivered, event_id } = frame;
-  return type === "channel.published" && isPlaced(frame) && isSeq(delivered) &&
-      typeof event_id === "string"
-    ? frame as unknown as PublishedFrame
-    : undefined;
-}
-
-/** Reads who the client is from `connected`; the terms in it are read by `termsOf`. */
-export function readConnected(frame: Incoming): ConnectedFrame | undefined {
-  const { type, client_id, secret, subscriptions } = frame;
-  return type === "connected" && isClientId(client_id) && Array.isArray(subscriptions) &&
-      (secret === undefined || typeof secret === "string")
-    ? frame as unknown as ConnectedFrame
-    : undefined;
 }
 
 /** The strings of a list; nothing for anything else. */
 export function stringsOf(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
-}
-
-function isEra(value: unknown): value is Era {
-  return isRecord(value) && isEpoch(value.epoch) && isSeq(value.base);
-}
-
-function isPlaced({ channel, epoch, seq }: Incoming): boolean {
-  return typeof channel === "string" && isEpoch(epoch) && isSeq(seq);
+  return Array.isArray(value) ? value.filter(isText) : [];
 }

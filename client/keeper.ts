@@ -2,15 +2,30 @@ import { isRecord } from "./check.ts";
 import type { Clock } from "./clock.ts";
 import type { Keep } from "./environment.ts";
 import type { Snapshot } from "./inbox.ts";
+import type { Numbers } from "./numbers.ts";
 import { isChannelName, isClientId } from "./protocol/channel_name.ts";
 import { isEpoch, isSeq } from "./protocol/event_id.ts";
-import { isRanges } from "./protocol/ranges.ts";
 
 /** What survives a reload of the page. */
 export interface Kept {
   readonly clientId: string;
   readonly secret: string | undefined;
   readonly positions: ReadonlyMap<string, Snapshot>;
+}
+
+/**
+ * Keeps the client's name, secret and positions for the page that a reload brings. A duplicated tab
+ * has a copy of them and must not use it: the one that holds the lock of the name is the client.
+ */
+export interface Keeper {
+  /** What the page had before the reload, if no other page has it. */
+  load(): Promise<Kept | undefined>;
+  /** Holds the client's name against other pages. @returns whether it is held */
+  hold(name: string): Promise<boolean>;
+  /** Keeps this, if its name is held. */
+  save(kept: Kept): void;
+  /** Gives the name back. @param forget whether to keep nothing */
+  release(forget: boolean): void;
 }
 
 /** Milliseconds before each try to hold a name: the page before the reload may not be gone yet. */
@@ -20,105 +35,87 @@ const LOCK_DELAYS = [0, 100, 400];
 const keysOf: WeakMap<Keep, Set<string>> = new WeakMap();
 
 /**
- * Keeps the client's name, secret and positions for the page that a reload brings. A duplicated tab
- * has a copy of them and must not use it: the one that holds the lock of the name is the client.
+ * Makes a keeper.
+ *
+ * @param keep where to
+ * @param clock source of time
+ * @param prefix of the keys: other clients of the page have others, or another number behind it
  */
-export class Keeper {
-  readonly #keep: Keep;
-  readonly #clock: Clock;
-  readonly #prefix: string;
-  readonly #used: Set<string>;
-  #key: string | undefined;
-  #name: string | undefined;
-  #release: (() => void) | undefined;
+export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
+  const used = keysOf.get(keep) ?? new Set();
+  keysOf.set(keep, used);
+  let key: string | undefined;
+  let held: string | undefined;
+  let unlock: (() => void) | undefined;
 
-  /**
-   * @param keep where to
-   * @param clock source of time
-   * @param address of the gateway
-   * @param name given by the application
-   */
-  constructor(keep: Keep, clock: Clock, address: string, name: string | undefined) {
-    this.#keep = keep;
-    this.#clock = clock;
-    this.#prefix = `push:${address}:${name ?? ""}`;
-    this.#used = keysOf.get(keep) ?? new Set();
-    keysOf.set(keep, this.#used);
-  }
-
-  /** What the page had before the reload, if no other page has it. */
-  async load(): Promise<Kept | undefined> {
-    const kept = read(this.#keep, this.#takeKey());
-    if (!kept) return undefined;
-    for (const delay of LOCK_DELAYS) {
-      if (delay > 0) await new Promise<void>((resolve) => this.#clock.schedule(delay, resolve));
-      if (await this.hold(kept.clientId)) return kept;
+  const takeKey = (): string => {
+    for (let i = 0; key === undefined; i++) {
+      const free = `${prefix}:${i}`;
+      if (!used.has(free)) used.add(key = free);
     }
-    return undefined;
-  }
-
-  /** Holds the client's name against other pages. @returns whether it is held */
-  async hold(name: string): Promise<boolean> {
-    if (this.#name === name) return true;
-    const release = await this.#keep.lock(`push:${name}`).catch(() => undefined);
-    if (!release) return false;
-    this.#release?.();
-    this.#release = release;
-    this.#name = name;
-    return true;
-  }
-
-  /** Keeps this, if its name is held. */
-  save({ clientId, secret, positions }: Kept): void {
-    if (this.#name !== clientId) return;
-    this.#write(JSON.stringify({ clientId, secret, positions: [...positions] }));
-  }
-
-  /** Gives the name back. @param forget whether to keep nothing */
-  release(forget: boolean): void {
-    if (forget && this.#name !== undefined) this.#write(null);
-    if (this.#key !== undefined) this.#used.delete(this.#key);
-    this.#release?.();
-    this.#release = this.#name = this.#key = undefined;
-  }
-
-  #write(text: string | null): void {
+    return key;
+  };
+  const write = (text: string | null): void => {
     try {
-      this.#keep.write(this.#takeKey(), text);
+      keep.write(takeKey(), text);
     } catch {
       // A storage that is full costs the positions of one reload.
     }
-  }
-
-  #takeKey(): string {
-    for (let i = 0; this.#key === undefined; i++) {
-      const key = `${this.#prefix}:${i}`;
-      if (this.#used.has(key)) continue;
-      this.#used.add(key);
-      this.#key = key;
-    }
-    return this.#key;
-  }
+  };
+  const hold = async (name: string): Promise<boolean> => {
+    if (held === name) return true;
+    const release = await keep.lock(`push:${name}`).catch(() => undefined);
+    if (!release) return false;
+    unlock?.();
+    unlock = release;
+    held = name;
+    return true;
+  };
+  return {
+    async load() {
+      const kept = read(keep.read(takeKey()));
+      for (const delay of kept ? LOCK_DELAYS : []) {
+        if (delay > 0) await new Promise<void>((resolve) => clock.schedule(delay, resolve));
+        if (await hold(kept!.clientId)) return kept;
+      }
+      return undefined;
+    },
+    hold,
+    save({ clientId, secret, positions }) {
+      if (held === clientId) {
+        write(JSON.stringify({ clientId, secret, positions: [...positions] }));
+      }
+    },
+    release(forget) {
+      if (forget && held !== undefined) write(null);
+      if (key !== undefined) used.delete(key);
+      unlock?.();
+      unlock = held = key = undefined;
+    },
+  };
 }
 
-/** Anything in the page can write there, so nothing of it is believed. */
-function read(keep: Keep, key: string): Kept | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(keep.read(key) ?? "null");
-  } catch {
-    return undefined;
-  }
+/**
+ * Anything in the page can write there, so nothing of it is believed.
+ *
+ * @throws {SyntaxError} if it is not even JSON
+ */
+function read(text: string | null): Kept | undefined {
+  const value: unknown = JSON.parse(text ?? "null");
   if (!isRecord(value) || !isClientId(value.clientId)) return undefined;
   const { clientId, secret, positions } = value;
-  const known = new Map<string, Snapshot>();
+  const known: Map<string, Snapshot> = new Map();
   for (const item of Array.isArray(positions) ? positions : []) {
     const [name, snapshot]: unknown[] = Array.isArray(item) ? item : [];
-    if (!isChannelName(name) || !isRecord(snapshot)) continue;
-    const { epoch, floor, settled } = snapshot;
-    if (isEpoch(epoch) && isSeq(floor) && isRanges(settled, 2 * 4096)) {
-      known.set(name, { epoch, floor, settled });
-    }
+    if (
+      isChannelName(name) && isRecord(snapshot) && isEpoch(snapshot.epoch) &&
+      isSeq(snapshot.floor) && isNumbers(snapshot.settled)
+    ) known.set(name, snapshot as unknown as Snapshot);
   }
   return { clientId, secret: typeof secret === "string" ? secret : undefined, positions: known };
+}
+
+function isNumbers(value: unknown): value is Numbers {
+  return Array.isArray(value) && value.length % 2 === 0 &&
+    value.every((edge, i) => isSeq(edge) && !(edge <= value[i - 1]));
 }

@@ -1,5 +1,5 @@
 /**
- * What the client does next, as a pure function: a state and an input give a state and effects.
+ * What the client does next, as a pure function: a state and an input give a state and an effect.
  * Nothing here opens, sends or waits; `connector.ts` carries the effects out.
  *
  * @module
@@ -7,7 +7,7 @@
 import type { Code } from "./protocol/codes.ts";
 
 /** How frames travel. */
-export type Transport = "websocket" | "longpoll";
+export type Transport = "websocket" | "sse" | "longpoll";
 
 /** Name of a state of the client. */
 export type StateName = "idle" | "connecting" | "connected" | "reconnecting" | "closed";
@@ -20,29 +20,24 @@ export interface Why {
   readonly reason: string;
 }
 
-/** On the way to a connection: one round tries every transport once, and then waits. */
-export type Step =
-  | { readonly at: "opening"; readonly transport: number; readonly left: number }
-  | { readonly at: "waiting"; readonly transport: number };
+/** How far the client is. One round tries every transport once, and then waits. */
+interface Progress extends Why {
+  /** The transport in use or being tried, as an index into {@linkcode Policy.transports}. */
+  readonly transport: number;
+  /** Transports that are left in this round; -1 while none is being opened. */
+  readonly left: number;
+  /** Waits so far, until a connection has proved steady. */
+  readonly tries: number;
+  /** Looks for a better transport since the best one was in use: each waits longer than the last. */
+  readonly looks: number;
+  /** Whether the connection has lasted for a while. */
+  readonly isSteady: boolean;
+}
 
-/** State of the client. Transports are indexes into {@linkcode Policy.transports}. */
+/** State of the client. */
 export type State =
-  | Why & { readonly name: "idle" }
-  | Why & {
-    readonly name: "connecting" | "reconnecting";
-    readonly step: Step;
-    /** Waits so far. */
-    readonly tries: number;
-  }
-  | Why & {
-    readonly name: "connected";
-    readonly transport: number;
-    /** Failed looks for a better transport. */
-    readonly probes: number;
-    /** Waits it took to get here, until the connection has proved steady. */
-    readonly tries: number;
-  }
-  | Why & { readonly name: "closed"; readonly code: Code };
+  | Progress & { readonly name: Exclude<StateName, "closed"> }
+  | Progress & { readonly name: "closed"; readonly code: Code };
 
 /** How a link ended, or why none came about. */
 export interface Ending {
@@ -54,38 +49,39 @@ export interface Ending {
 
 /** What happens to the client. */
 export type Input =
-  | { readonly type: "connect" }
-  | { readonly type: "disconnect"; readonly forget: boolean }
-  /** A link was being opened and failed. */
-  | { readonly type: "failed"; readonly ending: Ending }
-  /** The gateway has accepted the client on the link being opened. */
-  | { readonly type: "connected" }
+  | readonly ["connect"]
+  /** `disconnect()` was called; whether the session is to be forgotten. */
+  | readonly ["disconnect", boolean]
+  /** The gateway has accepted the client over this transport, the one being opened or a better one. */
+  | readonly ["accepted", number]
   /** The link in use has lasted for a while. */
-  | { readonly type: "steady" }
-  /** The link in use has ended. */
-  | { readonly type: "lost"; readonly ending: Ending }
+  | readonly ["steady"]
+  /** The link in use has ended, or the one being opened has failed. */
+  | readonly ["ended", Ending]
   /** The wait is over. */
-  | { readonly type: "elapsed" }
-  /** The network or the tab is back. */
-  | { readonly type: "wake" }
-  /** It is time to see whether the best transport works by now. */
-  | { readonly type: "probe" }
-  | { readonly type: "probe_failed" }
-  /** The best transport works and has taken the session over. */
-  | { readonly type: "upgraded" };
+  | readonly ["elapsed"]
+  /** The network or the page is back. */
+  | readonly ["wake"]
+  /** It is time to see whether this transport, from the best on, works by now. */
+  | readonly ["look", number];
 
-/** What is to be done. */
+/** What is to be done, if anything. */
 export type Effect =
-  | { readonly type: "open"; readonly transport: number }
-  | { readonly type: "wait"; readonly tries: number }
-  | { readonly type: "wait_probe"; readonly tries: number }
-  | { readonly type: "open_probe" }
+  | []
+  /** Open this transport. */
+  | ["open", number]
+  /** Wait before the next round, after so many waits. */
+  | ["wait", number]
+  /** Wait before the next look for a better transport, after so many looks. */
+  | ["rest", number]
+  /** Open this transport beside the one in use. */
+  | ["look", number]
   /** See whether the link in use still lives. */
-  | { readonly type: "check" }
-  /** Say goodbye on the link in use, and close everything. */
-  | { readonly type: "leave"; readonly forget: boolean }
+  | ["check"]
+  /** Say goodbye on the link in use, and close everything; whether the session is to be forgotten. */
+  | ["leave", boolean]
   /** Drop everything without a word. */
-  | { readonly type: "drop" };
+  | ["drop"];
 
 /** What the application asked for. */
 export interface Policy {
@@ -96,121 +92,100 @@ export interface Policy {
 }
 
 /** State of a client that was never asked to connect. */
-export const IDLE: State = { name: "idle", code: undefined, reason: "connect() was not called." };
+export const IDLE: State = {
+  name: "idle",
+  code: undefined,
+  reason: "connect() was not called.",
+  transport: 0,
+  left: -1,
+  tries: 0,
+  looks: 0,
+  isSteady: false,
+};
 
 /** What a state becomes by an input, and what is to be done about it. An input that does not fit changes nothing. */
-export function advance(state: State, input: Input, policy: Policy): [State, Effect[]] {
-  switch (input.type) {
+export function advance(
+  state: State,
+  [type, value]: Input,
+  { transports, autoReconnect }: Policy,
+): [State, ...Effect] {
+  const { name, transport, left, tries, looks } = state;
+  const isOpening = left >= 0;
+  const isConnected = name === "connected";
+  const isClosed = name === "idle" || name === "closed";
+
+  const to = (changes: Partial<State>, ...effect: Effect): [State, ...Effect] => [
+    { ...state, left: -1, ...changes } as State,
+    ...effect,
+  ];
+  const open = (
+    changes: Partial<State>,
+    transport: number,
+    left = transports.length - 1,
+  ): [State, ...Effect] => to({ ...changes, transport, left }, "open", transport);
+
+  switch (type) {
     case "connect":
-      return state.name === "idle" || state.name === "closed"
-        ? open("connecting", 0, policy.transports.length - 1, 0, calm("connect() was called."))
-        : [state, []];
-    case "disconnect": {
-      if (state.name === "closed") return [state, []];
-      const why = { code: "disconnected", reason: "disconnect() was called." } as const;
-      return [{ name: "closed", ...why }, [{ type: "leave", forget: input.forget }]];
-    }
-    case "failed":
-      return failed(state, input.ending, policy);
-    case "connected": {
-      if (!isOpening(state)) return [state, []];
-      const { step: { transport }, tries } = state;
-      const effects: Effect[] = transport === 0 ? [] : [{ type: "wait_probe", tries: 0 }];
-      const why = calm("The gateway has accepted the client.");
-      return [{ name: "connected", transport, probes: 0, tries, ...why }, effects];
-    }
+      if (!isClosed) break;
+      return open(
+        { ...IDLE, name: "connecting", reason: "connect() was called." },
+        0,
+      );
+    case "disconnect":
+      if (name === "closed") break;
+      return to(
+        { name: "closed", code: "disconnected", reason: "disconnect() was called." },
+        "leave",
+        value,
+      );
+    case "accepted":
+      if (!isOpening && !isConnected) break;
+      return to(
+        {
+          name: "connected",
+          code: undefined,
+          reason: `The gateway has accepted the client over ${transports[value]}.`,
+          transport: value,
+          looks: value > 0 ? looks : 0,
+          isSteady: false,
+        },
+        ...(value > 0 ? ["rest", looks] as const : []),
+      );
     case "steady":
-      return state.name === "connected" ? [{ ...state, tries: 0 }, []] : [state, []];
-    case "lost": {
-      if (state.name !== "connected") return [state, []];
-      const { ending } = input;
-      if (ending.final || !policy.autoReconnect) return close(ending);
-      return wait("reconnecting", state.transport, state.tries, ending);
+      if (isConnected) return to({ tries: 0, isSteady: true });
+      break;
+    case "ended": {
+      if (!isOpening && !isConnected) break;
+      const { final, ...why } = value;
+      // A gateway that answered is reachable: another transport would hear the same. One that can no
+      // longer be reached, and could not for long, may be reached in another way.
+      const isBlocked = !final && why.code === "connection_failed" && !state.isSteady;
+      if (isOpening && isBlocked && left > 0) {
+        return open(why, (transport + 1) % transports.length, left - 1);
+      }
+      if (final || !autoReconnect) return to({ ...why, name: "closed" }, "drop");
+      return to(
+        {
+          ...why,
+          name: isConnected ? "reconnecting" : name,
+          transport: isBlocked ? 0 : transport,
+          isSteady: false,
+        } as Partial<State>,
+        "wait",
+        tries,
+      );
     }
-    case "elapsed":
-      return isWaiting(state) ? retry(state, policy) : [state, []];
     case "wake":
-      if (state.name === "connected") return [state, [{ type: "check" }]];
-      return isWaiting(state) ? retry(state, policy) : [state, []];
-    case "probe":
-      return isFallback(state) ? [state, [{ type: "open_probe" }]] : [state, []];
-    case "probe_failed": {
-      if (!isFallback(state)) return [state, []];
-      const probes = state.probes + 1;
-      return [{ ...state, probes }, [{ type: "wait_probe", tries: probes }]];
-    }
-    case "upgraded":
-      if (!isFallback(state)) return [state, []];
-      return [{ ...state, transport: 0, ...calm("A better transport took the session over.") }, []];
+      if (isConnected) return [state, "check"];
+      /* falls through */
+    case "elapsed":
+      if (isOpening || isConnected || isClosed) break;
+      // With the transport that worked last, so that a blocked one costs its timeout once.
+      return open({ tries: tries + 1 }, transport);
+    case "look":
+      if (!isConnected || transport === 0) break;
+      if (value >= transport) return [state, "rest", looks];
+      return to({ looks: value === 0 ? looks + 1 : looks }, "look", value);
   }
-}
-
-type Underway = Extract<State, { readonly step: Step }>;
-type At<S extends Step["at"]> = Underway & { readonly step: Extract<Step, { at: S }> };
-
-function isOpening(state: State): state is At<"opening"> {
-  return "step" in state && state.step.at === "opening";
-}
-
-function isWaiting(state: State): state is At<"waiting"> {
-  return "step" in state && state.step.at === "waiting";
-}
-
-function isFallback(state: State): state is Extract<State, { name: "connected" }> {
-  return state.name === "connected" && state.transport > 0;
-}
-
-function failed(state: State, ending: Ending, policy: Policy): [State, Effect[]] {
-  if (!isOpening(state)) return [state, []];
-  const { transport, left } = state.step;
-  if (ending.final) return close(ending);
-  // A gateway that answered is reachable: another transport would hear the same.
-  if (ending.code === "connection_failed" && left > 0) {
-    const next = (transport + 1) % policy.transports.length;
-    return open(state.name, next, left - 1, state.tries, pick(ending));
-  }
-  if (!policy.autoReconnect) return close(ending);
-  const again = ending.code === "connection_failed" ? 0 : transport;
-  return wait(state.name, again, state.tries, ending);
-}
-
-/** Begins a round with the transport that worked last, so that a blocked one costs its timeout once. */
-function retry(state: At<"waiting">, policy: Policy): [State, Effect[]] {
-  const left = policy.transports.length - 1;
-  return open(state.name, state.step.transport, left, state.tries + 1, pick(state));
-}
-
-function open(
-  name: Underway["name"],
-  transport: number,
-  left: number,
-  tries: number,
-  why: Why,
-): [State, Effect[]] {
-  const step = { at: "opening", transport, left } as const;
-  return [{ name, step, tries, ...why }, [{ type: "open", transport }]];
-}
-
-function wait(
-  name: Underway["name"],
-  transport: number,
-  tries: number,
-  why: Why,
-): [State, Effect[]] {
-  return [{ name, step: { at: "waiting", transport }, tries, ...pick(why) }, [{
-    type: "wait",
-    tries,
-  }]];
-}
-
-function close(ending: Ending): [State, Effect[]] {
-  return [{ name: "closed", code: ending.code, reason: ending.reason }, [{ type: "drop" }]];
-}
-
-function calm(reason: string): Why {
-  return { code: undefined, reason };
-}
-
-function pick({ code, reason }: Why): Why {
-  return { code, reason };
+  return [state];
 }

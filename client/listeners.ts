@@ -1,43 +1,35 @@
 import type { Consumer } from "./consumer.ts";
-import { attachHandler, type HandlerOptions, type MessageHandler } from "./handler.ts";
+import { attachHandler, type MessageHandler } from "./handler.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Json } from "./protocol/frames.ts";
-
-interface Listener {
-  readonly handler: MessageHandler<Json>;
-  /** Its place in each channel; ends with the channel. */
-  readonly consumers: WeakMap<Inbox, Consumer>;
-}
+import type { Session } from "./session.ts";
 
 /** Listeners of `channel_message`: handlers of every channel there is and will be. */
-export class MessageListeners {
-  readonly #options: HandlerOptions;
-  readonly #inboxes: () => Iterable<readonly [string, Inbox]>;
-  readonly #listeners: Set<Listener> = new Set();
-
-  /** @param options how they are run @param inboxes of all channels */
-  constructor(options: HandlerOptions, inboxes: () => Iterable<readonly [string, Inbox]>) {
-    this.#options = options;
-    this.#inboxes = inboxes;
-  }
-
+export interface MessageListeners {
   /** Adds a listener to every channel. @returns what removes it */
-  on(handler: MessageHandler<Json>): () => void {
-    const listener: Listener = { handler, consumers: new WeakMap() };
-    this.#listeners.add(listener);
-    for (const [, inbox] of this.#inboxes()) this.#attach(listener, inbox);
-    return () => {
-      if (!this.#listeners.delete(listener)) return;
-      for (const [, inbox] of this.#inboxes()) listener.consumers.get(inbox)?.detach();
-    };
-  }
-
+  on(handler: MessageHandler<Json>): () => void;
   /** Adds every listener to a new channel. */
-  opened(inbox: Inbox): void {
-    for (const listener of this.#listeners) this.#attach(listener, inbox);
-  }
+  opened(inbox: Inbox): void;
+}
 
-  #attach(listener: Listener, inbox: Inbox): void {
-    listener.consumers.set(inbox, attachHandler(inbox, listener.handler, this.#options));
-  }
+/** Makes the listeners of a session. */
+export function listenersOf(session: Session): MessageListeners {
+  const attachings: Set<(inbox: Inbox) => void> = new Set();
+  const forEach = (task: (inbox: Inbox) => void): void => {
+    for (const [, inbox] of session.channels.inboxes()) task(inbox);
+  };
+  return {
+    on(handler) {
+      // Each ends with its channel.
+      const consumers: WeakMap<Inbox, Consumer> = new WeakMap();
+      const attach = (inbox: Inbox): void =>
+        void consumers.set(inbox, attachHandler(session, inbox, handler, {}));
+      attachings.add(attach);
+      forEach(attach);
+      return () => {
+        if (attachings.delete(attach)) forEach((inbox) => consumers.get(inbox)?.detach());
+      };
+    },
+    opened: (inbox) => attachings.forEach((attach) => attach(inbox)),
+  };
 }

@@ -1,4 +1,4 @@
-import { numberOf } from "./check.ts";
+import { check, number } from "./check.ts";
 import type { PlacedMessage } from "./incoming.ts";
 import type { Json } from "./protocol/frames.ts";
 
@@ -12,16 +12,17 @@ export interface NackOptions {
 }
 
 /** What a gateway takes. */
-const DELAY = { max: 86_400 };
+const DELAY = number(0, 86_400, 0);
 
 /**
  * A message, as one handler gets it.
  *
- * @typeParam T what the publishers of the channel are known to send; nothing checks it
+ * @typeParam T what the publishers of the channel are known to send; only a schema checks it
+ * @typeParam N name of the channel
  */
-export class Message<T = Json> {
+export class Message<T = Json, N extends string = string> {
   /** Channel that it was published on. */
-  readonly channel: string;
+  readonly channel: N;
   /** What was published. */
   readonly data: T;
   /** Names the message: opaque, unique in all channels. `subscribe` takes it as `since`. */
@@ -42,15 +43,15 @@ export class Message<T = Json> {
 
   /** Made by the client. @param frame what arrived @param settle told once what became of it */
   constructor(frame: PlacedMessage, settle: (outcome: Outcome) => void) {
-    this.channel = frame.channel;
+    this.channel = frame.channel as N;
     this.data = frame.data as T;
     this.eventId = frame.event_id;
     this.timestamp = frame.timestamp;
     this.source = frame.source;
     this.id = frame.id;
-    this.redelivered = frame._redelivered === true;
+    this.redelivered = !!frame._redelivered;
     this.retryCount = frame._retry_count ?? 0;
-    this.redriven = frame._redriven === true;
+    this.redriven = !!frame._redriven;
     this.#settle = settle;
   }
 
@@ -71,7 +72,7 @@ export class Message<T = Json> {
    * @throws {TypeError | RangeError} if `delay` is not a number from 0 to 86400
    */
   nack(options: NackOptions = {}): void {
-    this.#finish({ delay: numberOf("refuse a message", "delay", options?.delay, DELAY, 0) });
+    this.#finish({ delay: check("refuse a message", "delay", options.delay ?? 0, DELAY) });
   }
 
   #finish(outcome: Outcome): void {

@@ -60,6 +60,45 @@
  * }
  * ```
  *
+ * ## Channels with types, and schemas
+ *
+ * `new PushClient<Channels>(url)` takes the payload of each channel from a map of types; names that
+ * are not in the map do not compile. Types are a promise of the publishers. A schema keeps them to it,
+ * of any library that follows Standard Schema: what does not fit never reaches the handler; the
+ * `error` event tells of it, and the message is refused as if the handler had thrown.
+ *
+ * ```ts
+ * import { Gateway } from "@push/gateway";
+ * import { PushClient, type Schema } from "@push/client";
+ *
+ * await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+ * await gateway.start();
+ *
+ * interface Channels {
+ *   prices: number;
+ *   [room: `room:${string}`]: { text: string };
+ * }
+ *
+ * // By hand; Zod, Valibot and ArkType make such objects.
+ * const price: Schema<number> = {
+ *   "~standard": {
+ *     version: 1,
+ *     vendor: "example",
+ *     validate: (value) =>
+ *       typeof value === "number" ? { value } : { issues: [{ message: "A price is a number." }] },
+ *   },
+ * };
+ *
+ * await using client = new PushClient<Channels>(`ws://127.0.0.1:${gateway.address.port}/ws`);
+ * client.on("error", ({ error, origin }) => console.log(origin, error)); // schema PushError: …
+ * await client.connect();
+ * const next = client.waitFor("prices", { schema: price });
+ * await client.createChannel("prices");
+ * await gateway.publish("prices", "cheap");
+ * await gateway.publish("prices", 5);
+ * console.log((await next).data.toFixed(2)); // 5.00
+ * ```
+ *
  * ## Names, and what survives
  *
  * A client that gives itself a `clientId` goes on where it was after a restart of the program: the
@@ -68,10 +107,11 @@
  *
  * ## States and errors
  *
- * `on("state", …)` tells of every change with a code and a reason, `on("gap", …)` of messages that
- * are lost for good, and `on("error", …)` of what no promise tells: handlers that throw, and frames
- * that make no sense. Everything that travels goes wrong as a {@linkcode PushError} with a code of
- * one table; wrong arguments are `TypeError`s and `RangeError`s.
+ * `on("state", …)` tells of every change with a code, a reason and what to do, `on("gap", …)` of
+ * messages that are lost for good, and `on("error", …)` of what no promise tells: handlers that throw,
+ * and frames that make no sense. Everything that travels goes wrong as a {@linkcode PushError} with a
+ * code of one table; wrong arguments are `TypeError`s and `RangeError`s. `diagnose()` gathers all of it
+ * in a text to paste into a bug report.
  *
  * @module
  */
@@ -83,6 +123,7 @@ export type {
   WaitForOptions,
   WaitOptions,
 } from "./arguments.ts";
+export type { ChannelDiagnosis, Diagnosis } from "./diagnose.ts";
 export type { Cancel, Clock, RandomBytes } from "./clock.ts";
 export type { Environment, Keep } from "./environment.ts";
 export type {
@@ -97,13 +138,15 @@ export type {
 } from "./events.ts";
 export type { MessageHandler } from "./handler.ts";
 export type { StateName, Transport } from "./lifecycle.ts";
-export type { Fetch } from "./links/longpoll.ts";
+export type { Fetch } from "./links/http.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./links/websocket.ts";
 export type { Closed } from "./lobby.ts";
 export type { Message, NackOptions } from "./message.ts";
 export type { ClientOptions, TokenSource } from "./options.ts";
-export type { Published } from "./outbox.ts";
+export type { KeeperHost, Published, PublishKeeper, SendPublish } from "./outbox.ts";
+export type { AnyMessage, ChannelName, Payload, Publishable } from "./payloads.ts";
 export type { Code } from "./protocol/codes.ts";
-export { PushError, type PushErrorOptions } from "./protocol/error.ts";
+export { PushError } from "./protocol/error.ts";
 export type { Json } from "./protocol/frames.ts";
+export type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
 export type { Subscription } from "./subscription.ts";

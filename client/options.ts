@@ -1,20 +1,13 @@
-import {
-  booleanOf,
-  functionOf,
-  isRecord,
-  membersOf,
-  numberOf,
-  refuseRange,
-  refuseType,
-} from "./check.ts";
+import { check, type Kind, members, number, pattern, typed } from "./check.ts";
 import type { BackoffRange } from "./backoff.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { browserEnvironment, type Environment } from "./environment.ts";
 import type { Policy, Transport } from "./lifecycle.ts";
-import type { Fetch } from "./links/longpoll.ts";
+import type { Fetch } from "./links/http.ts";
 import type { WebSocketConstructor } from "./links/websocket.ts";
-import { isClientId } from "./protocol/channel_name.ts";
-import { IDEMPOTENCY_WINDOW, MAX_CLIENT_ID } from "./protocol/limits.ts";
+import type { PublishKeeper } from "./outbox.ts";
+import { CLIENT_ID } from "./protocol/channel_name.ts";
+import { IDEMPOTENCY_WINDOW } from "./protocol/limits.ts";
 
 /** Gives the token to connect with. Asked at the first connection, and again after a token has expired. */
 export type TokenSource = () => string | Promise<string>;
@@ -32,15 +25,19 @@ export interface ClientOptions {
   readonly autoReconnect?: boolean;
   /** Whether another transport is tried where the first of `transports` fails. Default true. */
   readonly fallbackToPolling?: boolean;
-  /** Transports, the best first. Default `["websocket", "longpoll"]`. */
+  /** Transports, the best first. Default `["websocket", "sse", "longpoll"]`. */
   readonly transports?: readonly Transport[];
   /**
-   * Address that `/api/push/…` is appended to, where a proxy has moved it: `http:` or `https:`.
+   * Address that `/api/push/…` is appended to, where a proxy has moved it: `http:` or `https:`,
+   * which `ws:` and `wss:` mean too.
    * Default the address of the client without `/ws` at the end of its path; without any path if a
    * `ws:` or `wss:` address ends otherwise.
    */
   readonly apiUrl?: string | URL;
-  /** Seconds in which a WebSocket must be open and accepted, above 0. Default 4. */
+  /**
+   * Seconds in which a WebSocket must be open and accepted, above 0. Default 2.5, so that the others
+   * follow in time, and 10 where there is no other.
+   */
   readonly connectTimeout?: number;
   /** Seconds after which a request rejects with `disconnected`, above 0. Default 10. */
   readonly requestTimeout?: number;
@@ -51,6 +48,8 @@ export interface ClientOptions {
   readonly publishTimeout?: number;
   /** Publishes that may wait for their answer at a time, from 1. Default 1000. */
   readonly maxOutbox?: number;
+  /** What keeps unanswered publishes over a reload: see `@push/client/outbox`. Default none. */
+  readonly outbox?: PublishKeeper;
   /**
    * Seconds of the growing wait between tries: random up to a ceiling that doubles from `min`
    * (default 0.5) to `max` (default 20), both above 0.
@@ -73,16 +72,16 @@ export interface ClientOptions {
 }
 
 /** Options after checking and defaults, every duration in milliseconds. */
-export interface ClientSettings {
+export interface ClientSettings extends Policy {
   readonly socketUrl: string;
   readonly httpUrl: string;
-  readonly token: string | TokenSource | undefined;
+  readonly authToken: string | TokenSource | undefined;
   readonly clientId: string | undefined;
-  readonly policy: Policy;
   readonly connectTimeout: number;
   readonly requestTimeout: number;
   readonly publishTimeout: number;
   readonly maxOutbox: number;
+  readonly outbox: PublishKeeper | undefined;
   readonly reconnectDelay: BackoffRange;
   readonly heartbeatInterval: number | undefined;
   /** Seconds, as on the wire. */
@@ -94,29 +93,9 @@ export interface ClientSettings {
   readonly environment: Environment | undefined;
 }
 
-const NAMES = [
-  "authToken",
-  "clientId",
-  "autoReconnect",
-  "fallbackToPolling",
-  "transports",
-  "apiUrl",
-  "connectTimeout",
-  "requestTimeout",
-  "publishTimeout",
-  "maxOutbox",
-  "reconnectDelay",
-  "heartbeatInterval",
-  "sessionTtl",
-  "WebSocket",
-  "fetch",
-  "clock",
-  "random",
-  "environment",
-] as const satisfies readonly (keyof ClientOptions)[];
-
 const ACT = "create a PushClient";
-const DEFAULT_TRANSPORTS: readonly Transport[] = ["websocket", "longpoll"];
+const TRANSPORTS: readonly Transport[] = ["websocket", "sse", "longpoll"];
+const ANY: Kind<unknown> = ["", () => true];
 
 /**
  * Checks what `new PushClient(url, options)` was given.
@@ -125,139 +104,87 @@ const DEFAULT_TRANSPORTS: readonly Transport[] = ["websocket", "longpoll"];
  * @throws {RangeError} if something has a wrong value
  */
 export function checkOptions(url: string | URL, options?: ClientOptions): ClientSettings {
-  const o = membersOf(ACT, "options", options, NAMES);
-  const seconds = (name: "connectTimeout" | "requestTimeout", fallback: number): number =>
-    1000 * numberOf(ACT, name, o[name], { above: true }, fallback);
-  const delay = membersOf(ACT, "reconnectDelay", o.reconnectDelay, ["min", "max"]);
-  const max = numberOf(ACT, "reconnectDelay.max", delay.max, { above: true }, 20);
-  const min = numberOf(
-    ACT,
-    "reconnectDelay.min",
-    delay.min,
-    { above: true, max },
-    Math.min(0.5, max),
-  );
-  const WebSocket = functionOf(ACT, "WebSocket", o.WebSocket) ?? globalWebSocket();
-  const interval = numberOf(ACT, "heartbeatInterval", o.heartbeatInterval, { above: true }, void 0);
-  const publishRange = { above: true, max: IDEMPOTENCY_WINDOW };
+  const shape = {
+    authToken: [
+      "a function or a string that is not empty",
+      (value) => /^(st|fu)/.test(typeof value),
+      (value: unknown) => value !== "",
+    ] as Kind<string | TokenSource | undefined>,
+    clientId: pattern(CLIENT_ID),
+    autoReconnect: typed("boolean", true),
+    fallbackToPolling: typed("boolean", true),
+    transports: [
+      `a list of ${TRANSPORTS.join(", ")}, each at most once`,
+      Array.isArray,
+      (list: Transport[]) =>
+        list.length > 0 && list.every((it, i) => TRANSPORTS.includes(it) && list.indexOf(it) === i),
+      TRANSPORTS,
+    ] as Kind<readonly Transport[]>,
+    apiUrl: ANY,
+    connectTimeout: number(undefined),
+    requestTimeout: number(10),
+    publishTimeout: number(IDEMPOTENCY_WINDOW, IDEMPOTENCY_WINDOW),
+    maxOutbox: number(1000, undefined, 1, true),
+    outbox: typed<PublishKeeper | undefined>("object", undefined),
+    reconnectDelay: typed<Record<string, unknown> | undefined>("object", undefined),
+    heartbeatInterval: number(undefined),
+    sessionTtl: number(undefined, undefined, 0),
+    WebSocket: typed<WebSocketConstructor | undefined>("function", globalThis.WebSocket),
+    fetch: typed<Fetch>("function", (input, init) => fetch(input, init)),
+    clock: typed("object", systemClock),
+    random: typed("function", systemRandom),
+    environment: typed("object", browserEnvironment()),
+  } satisfies { [name in keyof ClientOptions]-?: Kind<unknown> };
+  const o = members(ACT, "options", options, shape);
+  const most = options?.reconnectDelay?.max ?? 20;
+  const { min, max } = members(ACT, "reconnectDelay", o.reconnectDelay, {
+    max: number(most),
+    min: number(Math.min(0.5, most), most),
+  }, "reconnectDelay.");
+  const transports = o.transports
+    .slice(0, o.fallbackToPolling ? undefined : 1)
+    .filter((transport) => transport !== "websocket" || o.WebSocket);
+  // Nothing is left where there is no global one.
+  if (transports.length === 0) check(ACT, "WebSocket", undefined, shape.WebSocket);
   return {
-    ...checkUrls(url, o.apiUrl),
-    token: checkToken(o.authToken),
-    clientId: checkClientId(o.clientId),
-    policy: {
-      transports: checkTransports(o, WebSocket !== undefined),
-      autoReconnect: booleanOf(ACT, "autoReconnect", o.autoReconnect, true),
-    },
-    connectTimeout: seconds("connectTimeout", 4),
-    requestTimeout: seconds("requestTimeout", 10),
-    publishTimeout: 1000 *
-      numberOf(ACT, "publishTimeout", o.publishTimeout, publishRange, IDEMPOTENCY_WINDOW),
-    maxOutbox: numberOf(ACT, "maxOutbox", o.maxOutbox, { min: 1, integer: true }, 1000),
+    ...o,
+    ...urlsOf(url, o.apiUrl),
+    transports,
+    connectTimeout: 1000 * (o.connectTimeout ?? (transports.length > 1 ? 2.5 : 10)),
+    requestTimeout: 1000 * o.requestTimeout,
+    publishTimeout: 1000 * o.publishTimeout,
     reconnectDelay: { min: 1000 * min, max: 1000 * max },
-    heartbeatInterval: interval === undefined ? undefined : 1000 * interval,
-    sessionTtl: numberOf(ACT, "sessionTtl", o.sessionTtl, {}, undefined),
-    WebSocket,
-    fetch: functionOf(ACT, "fetch", o.fetch) ?? ((input, init) => fetch(input, init)),
-    clock: membersWith("clock", o.clock, ["now", "schedule"]) ?? systemClock,
-    random: functionOf(ACT, "random", o.random) ?? systemRandom,
-    environment: membersWith("environment", o.environment, ["onWake", "onHide"]) ??
-      browserEnvironment(),
+    heartbeatInterval: o.heartbeatInterval && 1000 * o.heartbeatInterval,
   };
 }
 
-/** Addresses of both transports: the gateway's API is where its socket is, without `/ws`, or at the root. */
-function checkUrls(
-  value: string | URL,
-  apiUrl: string | URL | undefined,
-): { socketUrl: string; httpUrl: string } {
-  const url = urlOf("url", value);
-  const match = /^(ws|http)(s?):$/.exec(url.protocol);
-  if (!match) refuseRange(ACT, "url", "a URL that begins with ws, wss, http or https", `${value}`);
-  const [, scheme, secure] = match;
-  const path = pathOf(url);
-  const base = path.replace(/\/ws$/, "");
+/** Addresses of all transports: the gateway's API is where its socket is, without `/ws`, or at the root. */
+function urlsOf(url: unknown, apiUrl: unknown): { socketUrl: string; httpUrl: string } {
+  const [, scheme, rest, base, ws = "", slashes, query = ""] = partsOf("url", url);
   // With an HTTP address the gateway itself is meant, so the socket has its usual place there.
   const isBase = scheme === "http";
+  const [, , apiRest, apiBase, apiWs = ""] = partsOf("apiUrl", apiUrl ?? url);
   return {
-    socketUrl: `ws${secure}://${url.host}${isBase ? `${base}/ws` : url.pathname}${url.search}`,
-    httpUrl: checkApiUrl(apiUrl) ??
-      `http${secure}://${url.host}${isBase || base !== path ? base : ""}`,
+    socketUrl: `ws${rest}${base}${isBase ? "/ws" : ws + slashes}${query}`,
+    httpUrl: `http${apiRest}${apiUrl ? apiBase + apiWs : isBase || ws ? base : ""}`,
   };
 }
 
-function checkApiUrl(value: string | URL | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const url = urlOf("apiUrl", value);
-  if (!/^https?:$/.test(url.protocol)) {
-    refuseRange(ACT, "apiUrl", "a URL that begins with http or https", `${value}`);
-  }
-  return `${url.protocol}//${url.host}${pathOf(url)}`;
-}
-
-function urlOf(name: string, value: string | URL): URL {
-  if (typeof value !== "string" && !(value instanceof URL)) {
-    refuseType(ACT, name, "a URL", value);
-  }
-  let url: URL;
+/** Parts of an address: scheme, `s`, host and port, path, `/ws`, slashes, query. */
+function partsOf(name: string, value: unknown): string[] {
+  const isText = typeof value === "string" || value instanceof URL;
+  let parts: string[] | null = null;
   try {
-    url = new URL(value);
+    parts = /^(http|ws)(s?:\/\/[^/@]+)(?=\/)([^?#]*?)(\/ws)?(\/*)(\?[^#]*)?(#|$)/
+      .exec(new URL(value as string).href);
   } catch {
-    return refuseRange(ACT, name, "a URL", value);
+    // It is refused below.
   }
-  if (url.username || url.password) {
-    refuseRange(ACT, name, "a URL without a user name and password", `${url.protocol}//…`);
-  }
-  return url;
-}
-
-/** Path of a URL without slashes at its end. */
-function pathOf({ pathname }: URL): string {
-  return pathname.replace(/\/+$/, "");
-}
-
-function checkToken(value: ClientOptions["authToken"]): string | TokenSource | undefined {
-  if (value === undefined || typeof value === "function") return value;
-  if (typeof value !== "string") refuseType(ACT, "authToken", "a string or a function", value);
-  return value === "" ? refuseRange(ACT, "authToken", "a string that is not empty", "") : value;
-}
-
-function checkClientId(value: string | undefined): string | undefined {
-  if (value === undefined || isClientId(value)) return value;
-  const wanted = `1 to ${MAX_CLIENT_ID} of A-Z a-z 0-9 _ : . - + @ = /`;
-  const refuse = typeof value === "string" ? refuseRange : refuseType;
-  return refuse(ACT, "clientId", wanted, value);
-}
-
-function checkTransports(o: Partial<ClientOptions>, sockets: boolean): readonly Transport[] {
-  const fallback = booleanOf(ACT, "fallbackToPolling", o.fallbackToPolling, true);
-  const list = o.transports ?? DEFAULT_TRANSPORTS;
-  const wanted = `a list of ${DEFAULT_TRANSPORTS.join(", ")}, each at most once`;
-  if (!Array.isArray(list)) refuseType(ACT, "transports", wanted, list);
-  const wrong = list.find((item, i) =>
-    !DEFAULT_TRANSPORTS.includes(item) || list.indexOf(item) !== i
-  );
-  if (wrong !== undefined || list.length === 0) {
-    refuseRange(ACT, "transports", wanted, wrong ?? list);
-  }
-  const usable = (fallback ? list : list.slice(0, 1))
-    .filter((item) => item !== "websocket" || sockets);
-  if (usable.length === 0) {
-    refuseType(ACT, "WebSocket", "given where there is no global one", void 0);
-  }
-  return usable;
-}
-
-/** An object with these methods, if there is a value at all. */
-function membersWith<T extends object>(
-  name: string,
-  value: T | undefined,
-  methods: readonly (keyof T & string)[],
-): T | undefined {
-  if (value === undefined) return undefined;
-  const fits = isRecord(value) && methods.every((method) => typeof value[method] === "function");
-  return fits ? value : refuseType(ACT, name, `an object with ${methods.join(" and ")}`, value);
-}
-
-function globalWebSocket(): WebSocketConstructor | undefined {
-  return typeof WebSocket === "function" ? WebSocket : undefined;
+  // A password is not shown.
+  check(ACT, name, isText ? `${value}`.replace(/.*@/, "…@") : value, [
+    "a URL of HTTP or WebSocket without a user name",
+    "string",
+    () => parts !== null,
+  ]);
+  return parts!;
 }

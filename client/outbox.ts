@@ -21,6 +21,38 @@ export interface Published {
   readonly duplicate: boolean;
 }
 
+/** Sends a publish. @param timeout milliseconds to wait for the sending, and again for the answer */
+export type SendPublish = (
+  head: Omit<PublishFrame, "data">,
+  data: string,
+  timeout: number,
+  signal: AbortSignal | undefined,
+) => Promise<Published>;
+
+/** What a client offers to its {@linkcode PublishKeeper}. */
+export interface KeeperHost {
+  /** The client. */
+  readonly client: {
+    readonly isConnected: boolean;
+    on(
+      event: "state",
+      listener: (change: { readonly state: string; readonly reason: string }) => void,
+    ): unknown;
+  };
+  /** Sends a publish. */
+  readonly send: SendPublish;
+  /** Tells of what no promise tells. */
+  report(error: unknown, channel: string | undefined): void;
+}
+
+/** Stands before the sending of publishes, so that they outlive the page: see `@push/client/outbox`. */
+export interface PublishKeeper {
+  /** Called once, by the client that it is given to. */
+  attach(host: KeeperHost): void;
+  /** Sends a publish, perhaps later. */
+  readonly publish: SendPublish;
+}
+
 /** What {@linkcode Outbox} needs around it. */
 export interface OutboxContext {
   readonly clock: Clock;
@@ -39,6 +71,8 @@ interface Item {
   readonly timeout: number;
   /** When it was sent first. */
   sentAt: number | undefined;
+  /** Whether it was sent more than once. */
+  isAgain?: boolean;
   cancel: Cancel;
 }
 
@@ -56,6 +90,11 @@ export class Outbox {
   /** @param context what is around */
   constructor(context: OutboxContext) {
     this.#context = context;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#items.size;
   }
 
   /**
@@ -104,7 +143,8 @@ export class Outbox {
     if (!item) return false;
     const error = readError(reply);
     const frame = readPublished(reply);
-    if (error) item.answer.reject(error);
+    // That this copy was not stored says nothing of an earlier one.
+    if (error) item.answer.reject(error.retry && item.isAgain ? unknown(error) : error);
     if (frame) item.answer.resolve(publishedOf(frame));
     return item.answer.settled;
   }
@@ -138,7 +178,7 @@ export class Outbox {
       return answer.reject(unknown());
     } else if (now - item.sentAt > RESEND_WINDOW) {
       return;
-    }
+    } else item.isAgain = true;
     wire.sendText(item.frame);
   }
 }

@@ -1,7 +1,18 @@
 import { isRecord } from "./check.ts";
-import type { Emitter, PresenceChange, PresenceMember } from "./events.ts";
-import { type Incoming, stringsOf } from "./incoming.ts";
-import type { Json } from "./protocol/frames.ts";
+import type { Emitter, PresenceMember } from "./events.ts";
+import { type Incoming, isText, reader, stringsOf } from "./incoming.ts";
+import type { Json, PresenceEntry, PresenceState } from "./protocol/frames.ts";
+
+const STATE = { client_id: isText, status: isText };
+const readState = reader<PresenceState>(STATE);
+const readMember = reader<PresenceEntry>({ ...STATE, last_seen: Number.isFinite });
+
+/** Events about others, and where a diff has them. */
+const EVENTS = [
+  ["presence_join", "joins"],
+  ["presence_update", "updates"],
+  ["presence_leave", "leaves"],
+] as const;
 
 /**
  * Turns a diff, or an event of the fixed wire, into events about others.
@@ -15,52 +26,33 @@ export function emitPresence(
   self: string | undefined,
 ): boolean {
   const { type, channel, data } = frame;
-  if (typeof channel !== "string") return false;
-  const told = [
-    ["presence_join", frame.joins],
-    ["presence_update", frame.updates],
-    ["presence_leave", frame.leaves],
-  ] as const;
-  for (const [event, states] of told) {
-    for (const state of type === event ? [data] : listOf(states)) {
-      const change = changeOf(channel, state);
-      if (change && change.clientId !== self) emitter.emit(event, change);
+  if (!isText(channel)) return false;
+  for (const [event, key] of EVENTS) {
+    for (const state of statesIn(type === event ? [data] : frame[key], readState)) {
+      const { client_id: clientId, status, metadata } = state;
+      if (clientId === self) continue;
+      emitter.emit(event, { channel, clientId, status, metadata: metadataOf(metadata) });
     }
   }
   return true;
 }
 
 /** Reads the entries of a `presence.list`. */
-export function readPresence(frame: Incoming): PresenceMember[] | undefined {
-  if (frame.type !== "presence.list" || !Array.isArray(frame.clients)) return undefined;
-  return frame.clients.map(memberOf).filter((member) => member !== undefined);
+export function readPresence({ clients }: Incoming): PresenceMember[] | undefined {
+  if (!Array.isArray(clients)) return undefined;
+  return statesIn(clients, readMember).map((entry) => ({
+    clientId: entry.client_id,
+    status: entry.status,
+    lastSeen: entry.last_seen,
+    metadata: metadataOf(entry.metadata) ?? {},
+    channels: stringsOf(entry.channels),
+  }));
 }
 
-function memberOf(entry: unknown): PresenceMember | undefined {
-  if (!isRecord(entry)) return undefined;
-  const { client_id: clientId, status, last_seen: lastSeen, metadata, channels } = entry;
-  return typeof clientId === "string" && typeof status === "string" && typeof lastSeen === "number"
-    ? {
-      clientId,
-      status,
-      lastSeen,
-      metadata: metadataOf(metadata) ?? {},
-      channels: stringsOf(channels),
-    }
-    : undefined;
-}
-
-function changeOf(channel: string, state: unknown): PresenceChange | undefined {
-  if (!isRecord(state)) return undefined;
-  const { client_id: clientId, status, metadata } = state;
-  if (typeof clientId !== "string" || typeof status !== "string") return undefined;
-  return { channel, clientId, status, metadata: metadataOf(metadata) };
+function statesIn<T>(list: unknown, read: (value: unknown) => T | undefined): T[] {
+  return Array.isArray(list) ? list.map(read).filter((state) => state !== undefined) : [];
 }
 
 function metadataOf(value: unknown): { [key: string]: Json } | undefined {
   return isRecord(value) ? value as { [key: string]: Json } : undefined;
-}
-
-function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,28 +1,10 @@
 import type { Member } from "./channel.ts";
-import type { Consumer } from "./consumer.ts";
 import { asyncDispose } from "./dispose.ts";
-import type { Inbox } from "./inbox.ts";
-import { type AckMode, MessageIterator } from "./iterator.ts";
+import { attachHandler, type HandlerOptions, type MessageHandler } from "./handler.ts";
+import { iteratorOf, type MessageIterator } from "./iterator.ts";
 import type { Message } from "./message.ts";
-import type { Json } from "./protocol/frames.ts";
-
-/** What a {@linkcode Subscription} is made of. */
-export interface SubscriptionParts {
-  /** Name of the channel. */
-  readonly channel: string;
-  /** Who acknowledges what an iterator hands out. */
-  readonly mode: AckMode;
-  /** Joins the channel, and gives its inbox. */
-  join(member: Member): Inbox;
-  /** Leaves the channel. */
-  leave(member: Member): Promise<void>;
-  /** Attaches the handler, if there is one. */
-  readonly attach: ((inbox: Inbox) => Consumer) | undefined;
-  /** Whether the client is closed, so that nothing can come. */
-  closed(): boolean;
-  /** Told when it has ended. */
-  ended(): void;
-}
+import type { Json, Start } from "./protocol/frames.ts";
+import type { Session } from "./session.ts";
 
 /**
  * One subscription to a channel, made by `PushClient.subscribe`. It outlives lost connections, and
@@ -31,36 +13,13 @@ export interface SubscriptionParts {
  * Without a handler it is read with `for await`; its messages wait until somebody reads them, unless
  * the client has listeners of `channel_message`.
  *
- * @typeParam T what the publishers of the channel are known to send; nothing checks it
+ * @typeParam T what the publishers of the channel are known to send; only a schema checks it
  */
-export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncDisposable {
+export interface Subscription<T = Json> extends AsyncIterable<Message<T>>, AsyncDisposable {
   /** Name of the channel. */
   readonly channel: string;
-  readonly #parts: SubscriptionParts;
-  readonly #member: Member;
-  readonly #inbox: Inbox;
-  readonly #consumer: Consumer | undefined;
-  readonly #iterators: Set<MessageIterator<T>> = new Set();
-  #state: "active" | "ended" = "active";
-  #error: unknown;
-
-  /** Made by `PushClient.subscribe`. @param parts what it is made of */
-  constructor(parts: SubscriptionParts) {
-    this.channel = parts.channel;
-    this.#parts = parts;
-    this.#member = {
-      end: (error) => this.#end(error),
-      pause: (error) => this.#endIterators(error),
-    };
-    this.#inbox = parts.join(this.#member);
-    this.#consumer = parts.attach?.(this.#inbox);
-  }
-
   /** Whether messages may come: false after `unsubscribe()`, and after the gateway has refused the channel. */
-  get active(): boolean {
-    return this.#state === "active";
-  }
-
+  readonly active: boolean;
   /**
    * Reads the messages one by one. Asking for the next one acknowledges the last (unless the
    * subscription was made with `ack: "manual"`). Leaving the loop early (`break`, `return`, a throw)
@@ -72,17 +31,7 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
    *
    * @throws {TypeError} if the subscription has a handler
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>> {
-    if (this.#consumer) {
-      throw new TypeError(`Cannot iterate the subscription to ${this.channel} as it has a handler`);
-    }
-    const ended = (iterator: MessageIterator<T>): boolean => this.#iterators.delete(iterator);
-    const iterator = new MessageIterator<T>(this.#inbox, this.#parts.mode, ended);
-    this.#iterators.add(iterator);
-    if (!this.active || this.#parts.closed()) iterator.end(this.#error);
-    return iterator;
-  }
-
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>>;
   /**
    * Ends the subscription. Messages that wait are dropped, and a handler that runs is not waited
    * for. The last subscription of a channel ends it at the gateway too, with its position. Idempotent.
@@ -90,27 +39,66 @@ export class Subscription<T = Json> implements AsyncIterable<Message<T>>, AsyncD
    * @returns a promise that fulfills when the gateway has followed; without a connection at once, and
    * the gateway is told later. It never rejects.
    */
-  unsubscribe(): Promise<void> {
-    const left = this.#parts.leave(this.#member);
-    this.#end();
+  unsubscribe(): Promise<void>;
+}
+
+/** How a {@linkcode Subscription} starts, and how its messages are handled. */
+export interface SubscriptionOptions extends HandlerOptions {
+  readonly start: Start;
+  /** Ends it. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Makes a subscription. @param handler what handles its messages, unless an iterator reads them */
+export function subscriptionOf<T>(
+  session: Session,
+  channel: string,
+  handler: MessageHandler<T> | undefined,
+  options: SubscriptionOptions,
+): Subscription<T> {
+  const { channels, connector } = session;
+  const iterators: Set<MessageIterator<T>> = new Set();
+  let active = true;
+  let failure: unknown;
+
+  const pause = (error?: unknown): void => iterators.forEach((iterator) => iterator.end(error));
+  const member: Member = {
+    end(error) {
+      if (!active) return;
+      active = false;
+      failure = error;
+      consumer?.detach();
+      pause(error);
+      options.signal?.removeEventListener("abort", unsubscribe);
+    },
+    pause,
+  };
+  const unsubscribe = (): Promise<void> => {
+    const left = channels.leave(channel, member);
+    member.end();
     return left;
-  }
-
-  /** The same as {@linkcode Subscription.unsubscribe}, for `await using`. */
-  [asyncDispose](): Promise<void> {
-    return this.unsubscribe();
-  }
-
-  #end(error?: unknown): void {
-    if (!this.active) return;
-    this.#state = "ended";
-    this.#error = error;
-    this.#consumer?.detach();
-    this.#endIterators(error);
-    this.#parts.ended();
-  }
-
-  #endIterators(error?: unknown): void {
-    for (const iterator of [...this.#iterators]) iterator.end(error);
-  }
+  };
+  const inbox = channels.join(channel, member, options.start);
+  const consumer = handler && attachHandler(session, inbox, handler, options);
+  return {
+    channel,
+    get active() {
+      return active;
+    },
+    [Symbol.asyncIterator]() {
+      if (consumer) {
+        throw new TypeError(`Cannot iterate the subscription to ${channel} as it has a handler`);
+      }
+      const iterator = iteratorOf<T>(
+        (hand) => attachHandler(session, inbox, hand, { ...options, ack: "pull", concurrency: 0 }),
+        options.ack === "manual",
+        (ended) => iterators.delete(ended),
+      );
+      iterators.add(iterator);
+      if (!active || connector.state.name === "closed") iterator.end(failure);
+      return iterator;
+    },
+    unsubscribe,
+    [asyncDispose]: unsubscribe,
+  };
 }

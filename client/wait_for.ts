@@ -1,15 +1,18 @@
 import type { Member } from "./channel.ts";
 import { Deferred } from "./deferred.ts";
+import { attachHandler } from "./handler.ts";
 import type { Message } from "./message.ts";
 import { PushError } from "./protocol/error.ts";
+import type { Schema } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** How {@linkcode waitFor} waits, after checking and defaults. */
-export interface WaitForSettings<T> {
-  /** Milliseconds. */
+export interface WaitForSettings {
+  /** Seconds. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
-  readonly match: ((message: Message<T>) => boolean) | undefined;
+  readonly match: ((message: Message<never>) => boolean) | undefined;
+  readonly schema: Schema<never> | undefined;
 }
 
 /**
@@ -19,35 +22,32 @@ export interface WaitForSettings<T> {
 export function waitFor<T>(
   session: Session,
   channel: string,
-  { timeout, signal, match }: WaitForSettings<T>,
+  { timeout, signal, match, schema }: WaitForSettings,
 ): Promise<Message<T>> {
   const { channels, settings: { clock, clientId } } = session;
   const found = new Deferred<Message<T>>()
     .abortedBy(signal)
-    .rejectedAfter(clock, timeout, () => {
-      const reason = `No message came on ${channel} within ${timeout / 1000} s.`;
+    .rejectedAfter(clock, 1000 * timeout, () => {
+      const reason = `No message came on ${channel} within ${timeout} s.`;
       return new DOMException(reason, "TimeoutError");
     });
   if (found.settled) return found.promise;
-  const over = (error = new PushError("disconnected", `The wait on ${channel} was ended.`)): void =>
+  const end = (error = new PushError("disconnected", `The wait on ${channel} was ended.`)): void =>
     found.reject(error);
-  const member: Member = { end: over, pause: over };
-  const consumer = channels.join(channel, member, {}).attach({
-    room: 1,
-    hand(message) {
-      message.ack();
-      try {
-        if (match?.(message as Message<T>) ?? true) found.resolve(message as Message<T>);
-      } catch (error) {
-        found.reject(error);
-      }
-      consumer.more();
-    },
-  });
+  const member: Member = { end, pause: end };
+  const hand = (message: Message<T>): void => {
+    message.ack();
+    try {
+      if (!match || match(message as Message<never>)) found.resolve(message);
+    } catch (error) {
+      found.reject(error);
+    }
+  };
+  const consumer = attachHandler(session, channels.join(channel, member, {}), hand, { schema });
   found.whenSettled(() => {
     consumer.detach();
     void channels.leave(channel, member, clientId !== undefined);
   });
-  channels.ready(channel, signal).catch(over);
+  channels.ready(channel, signal).catch(end);
   return found.promise;
 }

@@ -5,6 +5,8 @@ import type { ClientFrame } from "./protocol/frames.ts";
 export class Wire {
   /** The link in use, once the gateway has accepted the client on it. */
   link: Link | undefined;
+  /** Whether the client is closed: then no message is handed out. */
+  closed = false;
   #lastId = 0;
 
   /** Whether there is a way out. */

@@ -36,6 +36,15 @@ const PROGRAMS: Program[] = [
     brew: ["python", "python-aiohttp", "python-websockets"],
     product: "Python 3 with the modules websockets and aiohttp",
   },
+  {
+    name: "chromium",
+    // The names and the variable that tests/support/browser.ts knows.
+    probes: [Deno.env.get("PUSH_CHROMIUM") ?? "chromium", "chromium-browser", "google-chrome"]
+      .map((command) => [command, "--version"]),
+    apt: ["chromium"],
+    brew: ["chromium"],
+    product: "Chromium, or say in PUSH_CHROMIUM where it is,",
+  },
 ];
 
 /** A run that takes longer hangs; it is ended, and counts as failed. */

@@ -3,9 +3,11 @@ import { channelOf, functionOf, jsonOf, nameOf, publishOptionsOf, queryOf } from
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
 import { byteLength } from "./dialog/fields.ts";
+import { Origins } from "./http/origins.ts";
 import { Pollers } from "./http/pollers.ts";
 import { fail } from "./http/respond.ts";
 import { answer, type PushParts } from "./http/router.ts";
+import { EventStreams } from "./http/streams.ts";
 import { Sockets } from "./http/upgrade.ts";
 import { Hub } from "./hub.ts";
 import { Listener } from "./listener.ts";
@@ -52,8 +54,8 @@ export interface PublishReceipt {
 const CLOSE_PATIENCE = 1_000;
 
 /**
- * A push gateway: serves WebSocket and long-polling clients, and publishes for the program that
- * embeds it.
+ * A push gateway: serves clients over WebSockets, event streams and long-polling, and publishes for
+ * the program that embeds it.
  *
  * @example
  * ```ts
@@ -71,6 +73,7 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #clock: Clock;
   readonly #policy: Policy;
+  #origins: Origins;
   readonly #listeners = new Listeners();
   #opening: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -91,6 +94,7 @@ export class Gateway {
     this.#parts = parts;
     this.#clock = parts.clock ?? systemClock;
     this.#policy = new Policy(this.settings.authToken);
+    this.#origins = new Origins(this.settings.push.allowedOrigins, undefined);
     this.#startedAt = this.#clock.now();
   }
 
@@ -126,6 +130,7 @@ export class Gateway {
     const { host, port } = this.settings;
     const listener = new Listener(host, port, this.fetch, this.#clock);
     this.#listener = listener;
+    this.#origins = new Origins(this.settings.push.allowedOrigins, host);
     try {
       await this.#open();
     } catch (error) {
@@ -152,6 +157,7 @@ export class Gateway {
       path: this.settings.path,
       uptime: this.#clock.now() - this.#startedAt,
       draining: this.#stopping !== undefined,
+      origins: this.#origins,
       push: this.#push,
     }, request);
   };
@@ -289,6 +295,7 @@ export class Gateway {
       policy: this.#policy,
       sockets: new Sockets(hub, this.#policy),
       pollers: new Pollers(hub),
+      streams: new EventStreams(hub),
     };
   }
 

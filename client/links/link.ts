@@ -4,25 +4,24 @@
  *
  * @module
  */
-import type { Ending, Transport } from "../lifecycle.ts";
-import { type Code, codeOfClose, CODES, mayReturn } from "../protocol/codes.ts";
+import type { Ending } from "../lifecycle.ts";
+import { type Code, codeOfClose, mayRetry, mayReturn, textOf } from "../protocol/codes.ts";
 import type { ConnectFrame, PollBody } from "../protocol/frames.ts";
 
 /** One way to the gateway, from its opening to its end. */
 export interface Link {
-  readonly transport: Transport;
   /** Sends one frame, together with all others of this turn of the event loop, in order. */
   send(frame: string): void;
   /** Sends at once what waits for the end of the turn: the page is about to go. */
   flush(): void;
-  /**
-   * Says a last frame and closes.
-   *
-   * @returns a promise that fulfills when all is said; it never rejects
-   */
-  leave(goodbye: string): Promise<void>;
+  /** Says a last frame. Nothing comes from the link any more. @param done called when all is said */
+  leave(goodbye: string, done: () => void): void;
   /** Ends the link without a word. Nothing comes from it any more. Idempotent. */
   drop(): void;
+  /** Receives anew from here on, where what waits for messages may be dead without a sign. */
+  renew?(): void;
+  /** Tries to receive over a stream of events. @param tried told once, with what is wrong with it */
+  stream?(tried: (failure?: Ending) => void): void;
 }
 
 /** What a link tells. After `ended` it tells nothing. */
@@ -39,84 +38,57 @@ export interface LinkEvents {
   ended(ending: Ending): void;
 }
 
+/** Frames that wait to be sent together. */
+export interface Batch {
+  /** Adds a frame, to be sent at the end of this turn. */
+  add(frame: string): void;
+  /** Takes as many frames as may be sent together, at least one if there is one. */
+  take(): string[];
+}
+
 /** Most characters of frames that are sent together, so that UTF-8 stays below the gateway's limit. */
 const MAX_CHARACTERS = 262_144;
 /** Most frames that are sent together (`SendBody`). */
 const MAX_FRAMES = 1024;
 
-/** Gathers the frames of one turn of the event loop. */
-export class Batch {
-  readonly #send: () => void;
-  #frames: string[] = [];
-  #planned = false;
-
-  /** @param send called at the end of a turn in which frames were added */
-  constructor(send: () => void) {
-    this.#send = send;
-  }
-
-  /** Whether nothing waits. */
-  get empty(): boolean {
-    return this.#frames.length === 0;
-  }
-
-  /** Adds a frame, to be sent at the end of this turn. */
-  add(frame: string): void {
-    this.#frames.push(frame);
-    if (this.#planned) return;
-    this.#planned = true;
-    queueMicrotask(() => {
-      this.#planned = false;
-      if (!this.empty) this.#send();
-    });
-  }
-
-  /** Takes as many frames as may be sent together, at least one if there is one. */
-  take(): string[] {
-    let count = 0;
-    let size = 0;
-    for (const { length } of this.#frames) {
-      size += length + 1;
-      if (count === MAX_FRAMES || (count > 0 && size > MAX_CHARACTERS)) break;
-      count++;
-    }
-    return this.#frames.splice(0, count);
-  }
+/** Gathers the frames of one turn of the event loop. @param send sends all that waits */
+export function batchOf(send: () => void): Batch {
+  const frames: string[] = [];
+  return {
+    add(frame) {
+      if (frames.push(frame) === 1) queueMicrotask(send);
+    },
+    take() {
+      let size = 0;
+      const end = frames.findIndex(({ length }, i) =>
+        (size += length + 1) > MAX_CHARACTERS && i > 0
+      );
+      return frames.splice(0, end < 0 ? MAX_FRAMES : Math.min(end, MAX_FRAMES));
+    },
+  };
 }
 
 /** Parses what arrived; `undefined` (and `garbage`) if it is not JSON. */
-export function parse(text: unknown, events: Pick<LinkEvents, "garbage">): unknown {
-  if (typeof text !== "string") {
-    events.garbage("Something that is not text arrived.");
-    return undefined;
-  }
+export function parse(text: unknown, events: LinkEvents): unknown {
   try {
-    return JSON.parse(text);
+    // Whatever is not text does not look like JSON when it is made text.
+    return JSON.parse(text as string);
   } catch {
-    events.garbage("Something that is not JSON arrived.");
-    return undefined;
+    return events.garbage("Something that is not JSON arrived.");
   }
+}
+
+/** Why a request is given up. */
+export const LATE = "No answer came in time.";
+
+/** The ending that a code means; without one the gateway was not reached. */
+export function endingOf(reason: string, code: Code = "connection_failed"): Ending {
+  return { code, reason: reason || textOf(code), final: !mayRetry(code) };
 }
 
 /** The ending that a close code means. */
 export function endingOfClose(close: number, reason: string): Ending {
   const code = codeOfClose(close);
-  const final = !mayReturn(close);
-  if (code !== undefined) return { code, reason: reason || CODES[code].text, final };
-  const detail = reason ? `: ${reason}` : "";
-  return {
-    code: "connection_failed",
-    reason: `The connection was closed with code ${close}${detail}.`,
-    final,
-  };
-}
-
-/** The ending that an error of the gateway means. */
-export function endingOfError(code: Code, reason: string): Ending {
-  return { code, reason: reason || CODES[code].text, final: !CODES[code].retry };
-}
-
-/** The ending of a link that did not reach the gateway. */
-export function unreachable(reason: string): Ending {
-  return { code: "connection_failed", reason, final: false };
+  const text = code ? reason : `The connection was closed with code ${close}: ${reason}`;
+  return { ...endingOf(text, code), final: !mayReturn(close) };
 }

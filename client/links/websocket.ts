@@ -1,5 +1,5 @@
-import { Batch, endingOfClose, type Link, type LinkEvents, parse, unreachable } from "./link.ts";
-import type { Cancel, Clock } from "../clock.ts";
+import { batchOf, endingOfClose, type Link, type LinkEvents, parse } from "./link.ts";
+import type { ClientSettings } from "../options.ts";
 
 /** As much of a WebSocket as the client uses, so that any implementation can be passed in. */
 export interface WebSocketLike {
@@ -23,109 +23,59 @@ export interface WebSocketLike {
 /** Class of a WebSocket. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** What a {@linkcode WebSocketLink} needs. */
-export interface WebSocketLinkOptions {
-  readonly url: string;
-  readonly WebSocket: WebSocketConstructor;
-  readonly clock: Clock;
-}
-
 // Values of `readyState` (HTML, "The WebSocket interface").
 const OPEN = 1;
 const CLOSED = 3;
-/** Milliseconds to wait for the other side's close frame. */
-const CLOSE_TIMEOUT = 2000;
 
-/** A link over one WebSocket. */
-export class WebSocketLink implements Link {
-  /** Name of the transport. */
-  readonly transport = "websocket";
-  readonly #clock: Clock;
-  readonly #batch: Batch = new Batch(() => this.flush());
-  #socket: WebSocketLike | undefined;
-
-  /** Opens a socket. @param options where and how @param events who hears of it */
-  constructor(options: WebSocketLinkOptions, events: LinkEvents) {
-    this.#clock = options.clock;
-    try {
-      this.#socket = new options.WebSocket(options.url);
-    } catch (error) {
-      // Such as the refusal to open an unsafe socket from a safe page.
-      queueMicrotask(() => events.ended(unreachable(`No WebSocket could be made: ${error}`)));
-      return;
-    }
-    const socket = this.#socket;
-    const end = (close: number, reason: string): void => {
-      if (this.#socket !== socket) return;
-      this.#release();
-      events.ended(endingOfClose(close, reason));
-    };
-    socket.onopen = () => socket.send(JSON.stringify(events.hello()));
-    socket.onmessage = ({ data }: { data: unknown }) => {
-      const value = parse(data, events);
-      if (value !== undefined) events.frames(Array.isArray(value) ? value : [value]);
-    };
-    // A socket that a page's policy forbids fires `error` and, for seconds, no `close`.
-    socket.onerror = () => {
-      if (socket.readyState === CLOSED) end(1006, "");
-    };
-    socket.onclose = ({ code, reason }: { code: number; reason: string }) => end(code, reason);
-  }
-
-  /** Sends one frame with the others of this turn. */
-  send(frame: string): void {
-    this.#batch.add(frame);
-  }
-
-  /** Sends what waits. */
-  flush(): void {
-    while (!this.#batch.empty) {
-      const frames = this.#batch.take();
+/**
+ * Opens a link over one WebSocket.
+ *
+ * @throws whatever the constructor throws, such as the refusal of an unsafe socket in a safe page
+ */
+export function openWebSocket(
+  { socketUrl, WebSocket }: ClientSettings,
+  events: LinkEvents,
+): Link {
+  const socket = new WebSocket!(socketUrl);
+  // The handlers stay: implementations outside of browsers throw an error that nobody listens to.
+  let isLive = true;
+  const end = (code: number, reason: string): void => {
+    if (!isLive) return;
+    isLive = false;
+    events.ended(endingOfClose(code, reason));
+  };
+  const flush = (): void => {
+    for (let frames; (frames = batch.take()).length > 0;) {
       // What a closing socket does not take is sent again after the reconnect.
-      if (this.#socket?.readyState !== OPEN) continue;
-      this.#socket.send(frames.length === 1 ? frames[0] : `[${frames.join()}]`);
+      if (socket.readyState === OPEN) socket.send(frames[1] ? `[${frames}]` : frames[0]);
     }
-  }
-
-  /** Says a last frame and closes with 1000. */
-  leave(goodbye: string): Promise<void> {
-    this.#batch.add(goodbye);
-    this.flush();
-    const socket = this.#release();
-    if (!socket) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        socket.onclose = null;
-        resolve();
-      };
-      const cancel: Cancel = this.#clock.schedule(CLOSE_TIMEOUT, done);
+  };
+  const batch = batchOf(flush);
+  const close = (code?: number): void => {
+    isLive = false;
+    try {
+      socket.close(code);
+    } catch {
+      // A socket that cannot be closed is closed.
+    }
+  };
+  socket.onopen = () => isLive && socket.send(JSON.stringify(events.hello()));
+  socket.onmessage = ({ data }: { data: unknown }) => {
+    const value = isLive ? parse(data, events) : undefined;
+    if (value !== undefined) events.frames(Array.isArray(value) ? value : [value]);
+  };
+  // A socket that a page's policy forbids fires `error` and, for seconds, no `close`.
+  socket.onerror = () => socket.readyState === CLOSED && end(1006, "");
+  socket.onclose = ({ code, reason }: { code: number; reason: string }) => end(code, reason);
+  return {
+    send: batch.add,
+    flush,
+    leave(goodbye, done) {
+      batch.add(goodbye);
+      flush();
       socket.onclose = done;
-      close(socket, 1000);
-    });
-  }
-
-  /** Ends the link without a word. */
-  drop(): void {
-    const socket = this.#release();
-    if (socket) close(socket);
-  }
-
-  #release(): WebSocketLike | undefined {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    if (!socket) return undefined;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    // Implementations outside of browsers throw an error that nobody listens to.
-    socket.onerror = () => {};
-    return socket;
-  }
-}
-
-function close(socket: WebSocketLike, code?: number): void {
-  try {
-    socket.close(code);
-  } catch {
-    // A socket that cannot be closed is closed.
-  }
+      close(1000);
+    },
+    drop: () => close(),
+  };
 }

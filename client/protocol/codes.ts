@@ -1,26 +1,13 @@
 /**
- * The one table of codes. Every error frame, HTTP error body, close of a connection and rejected
- * promise carries one of these, and nothing else does.
+ * The codes, as far as a client needs them: what each means for its next step. Every error frame,
+ * HTTP error body, close of a connection and rejected promise carries one of them, and nothing else
+ * does. Their sentences are in `meanings.ts`, which only gateways load.
  *
  * The range of a close code tells a client what to do (`PROTOCOL.md`, "Codes"):
  * 4000–4499 come back, 4500–4999 stay away.
  *
  * @module
  */
-
-/** What one code means and what its receiver should do. */
-export interface CodeInfo {
-  /** Whether trying the same again may succeed. */
-  readonly retry: boolean;
-  /** HTTP status of a response that carries the code. */
-  readonly status: number;
-  /** WebSocket close code of a connection ended for this reason; absent if it never ends one. */
-  readonly close?: number;
-  /** What happened, as one sentence. */
-  readonly text: string;
-  /** What the receiver should do, as one sentence. */
-  readonly action: string;
-}
 
 /** Name of a code: the `code` of error frames, error bodies and {@linkcode PushError}. */
 export type Code =
@@ -37,6 +24,7 @@ export type Code =
   | "token_invalid"
   | "token_expired"
   | "forbidden"
+  | "origin_not_allowed"
   | "bad_secret"
   | "replaced"
   | "unknown_session"
@@ -57,261 +45,99 @@ export type Code =
   | "internal"
   | "disconnected"
   | "connection_failed"
-  | "outbox_full";
+  | "outbox_full"
+  | "invalid_message";
 
-/** Every code and its meaning. */
-export const CODES: Readonly<Record<Code, CodeInfo>> = {
-  // Malformed input. The connection stays open.
-  bad_frame: {
-    retry: false,
-    status: 400,
-    text: "The frame is not a JSON object.",
-    action: "Send one JSON object per text frame.",
-  },
-  bad_request: {
-    retry: false,
-    status: 400,
-    text: "A field is missing or has the wrong type or value.",
-    action: "Correct the field that the message names.",
-  },
-  unknown_type: {
-    retry: false,
-    status: 400,
-    text: "The frame's type is not known.",
-    action: "Use a type of PROTOCOL.md.",
-  },
-  invalid_channel: {
-    retry: false,
-    status: 400,
-    text: "The channel name is not valid.",
-    action: "Use 1 to 255 of the characters A-Z a-z 0-9 _ : . -",
-  },
-  nesting_too_deep: {
-    retry: false,
-    status: 400,
-    text: "The JSON is nested too deeply.",
-    action: "Flatten the payload, or send it as a string.",
-  },
-  message_too_large: {
-    retry: false,
-    status: 413,
-    text: "The message is larger than the gateway accepts.",
-    action: "Publish a reference to the payload instead.",
-  },
-  frame_too_large: {
-    retry: false,
-    status: 413,
-    close: 4513,
-    text: "The frame is larger than the gateway accepts.",
-    action: "Send smaller frames.",
-  },
-  binary_frame: {
-    retry: false,
-    status: 400,
-    close: 4514,
-    text: "The frame is binary.",
-    action: "Send text frames.",
-  },
-  unsupported_version: {
-    retry: false,
-    status: 400,
-    close: 4505,
-    text: "The protocol version is not supported.",
-    action: "Update the client or the gateway.",
-  },
-
-  // Identity and rights.
-  token_required: {
-    retry: false,
-    status: 401,
-    close: 4500,
-    text: "The gateway asks for a token and none came.",
-    action: "Pass a token: the client's authToken, or an Authorization header.",
-  },
-  token_invalid: {
-    retry: false,
-    status: 401,
-    close: 4501,
-    text: "The token is not valid.",
-    action: "Get a valid token; do not retry with this one.",
-  },
-  token_expired: {
-    retry: true,
-    status: 401,
-    close: 4401,
-    text: "The token has expired.",
-    action: "Get a new token and come back.",
-  },
-  forbidden: {
-    retry: false,
-    status: 403,
-    text: "The identity has no right to do this.",
-    action: "Ask for the right, or leave it.",
-  },
-  bad_secret: {
-    retry: false,
-    status: 403,
-    close: 4502,
-    text: "The client id was minted by the gateway and its secret does not match.",
-    action: "Connect without the client id to get a new one.",
-  },
-
-  // Sessions and connections.
-  replaced: {
-    retry: false,
-    status: 409,
-    close: 4510,
-    text: "A newer connection of the same client took the session over.",
-    action: "Stay away, or use another client id.",
-  },
-  unknown_session: {
-    retry: true,
-    status: 404,
-    close: 4404,
-    text: "The session is not known here: it has expired, or its gateway lost it.",
-    action: "Register or connect anew.",
-  },
-  going_away: {
-    retry: true,
-    status: 503,
-    close: 4000,
-    text: "The gateway is shutting down.",
-    action: "Come back in a moment; another node may answer.",
-  },
-  slow_consumer: {
-    retry: true,
-    status: 503,
-    close: 4008,
-    text: "The connection did not read fast enough.",
-    action: "Come back; delivery goes on from the last position.",
-  },
-  idle_timeout: {
-    retry: true,
-    status: 408,
-    close: 4001,
-    text: "Nothing was heard from the client for too long.",
-    action: "Come back.",
-  },
-  handshake_timeout: {
-    retry: true,
-    status: 408,
-    close: 4002,
-    text: "The client said nothing after connecting.",
-    action: "Send the connect frame at once.",
-  },
-
-  // Limits.
-  rate_limited: {
-    retry: true,
-    status: 429,
-    close: 4429,
-    text: "Too many frames or publishes in a short time.",
-    action: "Slow down and try again.",
-  },
-  too_many_channels: {
-    retry: false,
-    status: 409,
-    text: "The client is subscribed to as many channels as the gateway allows.",
-    action: "Unsubscribe from a channel first.",
-  },
-  too_many_connections: {
-    retry: true,
-    status: 503,
-    close: 4430,
-    text: "The gateway has as many connections as it allows.",
-    action: "Come back later.",
-  },
-  too_many_sessions: {
-    retry: true,
-    status: 503,
-    close: 4431,
-    text: "Every session that the gateway may hold is attached.",
-    action: "Come back later.",
-  },
-
-  // The log.
-  gap: {
-    retry: false,
-    status: 410,
-    text: "Messages between the position and the oldest kept one are gone.",
-    action: "Load the current state from its source; delivery goes on from the oldest kept.",
-  },
-  unavailable: {
-    retry: true,
-    status: 503,
-    close: 4003,
-    text: "The store does not answer.",
-    action: "Try again; nothing was stored.",
-  },
-  store_full: {
-    retry: true,
-    status: 507,
-    text: "The store has no room.",
-    action: "Try again later, or raise the store's limit.",
-  },
-  outcome_unknown: {
-    retry: false,
-    status: 504,
-    text: "It is not known whether the message was stored.",
-    action: "Check with the application before publishing it again.",
-  },
-
-  // Routes.
-  not_found: {
-    retry: false,
-    status: 404,
-    text: "There is nothing at this address.",
-    action: "Check the path, and whether the feature is switched on.",
-  },
-  method_not_allowed: {
-    retry: false,
-    status: 405,
-    text: "The route does not take this method.",
-    action: "Use a method of the Allow header.",
-  },
-  internal: {
-    retry: true,
-    status: 500,
-    close: 4011,
-    text: "The gateway failed in a way that it should not.",
-    action: "Come back; report it with the gateway's log.",
-  },
-
-  // Only in the client.
-  disconnected: {
-    retry: true,
-    status: 0,
-    text: "The client is not connected.",
-    action: "Call connect(), or wait until it reconnects.",
-  },
-  connection_failed: {
-    retry: true,
-    status: 0,
-    text: "No transport reached the gateway.",
-    action: "Check the address and the network; the client goes on trying.",
-  },
-  outbox_full: {
-    retry: true,
-    status: 0,
-    text: "Too many publishes wait for a connection.",
-    action: "Wait for some of them to settle.",
-  },
+/**
+ * The close code of each. Those that never end a connection have 1 if trying the same again may
+ * succeed, and 0 if not.
+ */
+const CLOSES: { readonly [code in Code]: number } = {
+  bad_frame: 0,
+  bad_request: 0,
+  unknown_type: 0,
+  invalid_channel: 0,
+  nesting_too_deep: 0,
+  message_too_large: 0,
+  frame_too_large: 4513,
+  binary_frame: 4514,
+  unsupported_version: 4505,
+  token_required: 4500,
+  token_invalid: 4501,
+  token_expired: 4401,
+  forbidden: 0,
+  origin_not_allowed: 0,
+  bad_secret: 4502,
+  replaced: 4510,
+  unknown_session: 4404,
+  going_away: 4000,
+  slow_consumer: 4008,
+  idle_timeout: 4001,
+  handshake_timeout: 4002,
+  rate_limited: 4429,
+  too_many_channels: 0,
+  too_many_connections: 4430,
+  too_many_sessions: 4431,
+  gap: 0,
+  unavailable: 4003,
+  store_full: 1,
+  outcome_unknown: 0,
+  not_found: 0,
+  method_not_allowed: 0,
+  internal: 4011,
+  disconnected: 1,
+  connection_failed: 1,
+  outbox_full: 1,
+  invalid_message: 0,
 };
+
+/** What to do, where neither to try again nor to correct something is it. */
+const ACTIONS: { readonly [code in Code]?: string } = {
+  unsupported_version: "Update the client or the gateway.",
+  replaced: "Use another clientId, or stay away.",
+  gap: "Load the current state.",
+  outcome_unknown: "Look before publishing it again.",
+  disconnected: "Call connect().",
+  connection_failed: "Check the URL, the network and the gateway's allowedOrigins.",
+};
+
+/** What happened, as one sentence for each code: empty until `meanings.ts` is loaded. */
+export const sentences: { [code in Code]?: string } = {};
 
 /** Whether `value` names a code of the table. */
 export function isCode(value: unknown): value is Code {
-  return typeof value === "string" && Object.hasOwn(CODES, value);
+  return typeof value === "string" && Object.hasOwn(CLOSES, value);
 }
 
-const byClose = new Map<number, Code>(
-  (Object.entries(CODES) as [Code, CodeInfo][])
-    .filter(([, info]) => info.close !== undefined)
-    .map(([code, info]) => [info.close!, code]),
-);
+/** Whether trying the same again may succeed. */
+export function mayRetry(code: Code): boolean {
+  return CLOSES[code] > 0 && mayReturn(CLOSES[code]);
+}
+
+/** What happened, as one sentence; where there are no sentences, the code and what to do. */
+export function textOf(code: Code): string {
+  return sentences[code] ?? `${code}: ${actionOf(code)}`;
+}
+
+/** What the receiver should do, in short; `meanings.ts` has more words. */
+export function actionOf(code: Code): string {
+  return ACTIONS[code] ?? (
+    code.startsWith("token")
+      ? "Pass a valid authToken."
+      : mayRetry(code)
+      ? "Try again later."
+      : "Correct it first."
+  );
+}
+
+/** WebSocket close code of a connection ended for this reason; `undefined` if it never ends one. */
+export function closeOf(code: Code): number | undefined {
+  return CLOSES[code] > 1 ? CLOSES[code] : undefined;
+}
 
 /** Code whose close code is `close`, if one is. */
 export function codeOfClose(close: number): Code | undefined {
-  return byClose.get(close);
+  return (Object.keys(CLOSES) as Code[]).find((code) => close > 1 && CLOSES[code] === close);
 }
 
 /**

@@ -1,10 +1,4 @@
-import { type Code, CODES } from "./codes.ts";
-
-/** Options of {@linkcode PushError}. */
-export interface PushErrorOptions extends ErrorOptions {
-  /** Wait this many seconds before trying again. */
-  readonly retryAfter?: number;
-}
+import { actionOf, type Code, mayRetry, textOf } from "./codes.ts";
 
 /**
  * Everything that goes wrong between a client and a gateway: one class, told apart by its
@@ -19,25 +13,22 @@ export class PushError extends Error {
   readonly code: Code;
   /** Whether trying the same again may succeed. */
   readonly retry: boolean;
-  /** Seconds to wait before trying again, where the gateway said so. */
-  readonly retryAfter: number | undefined;
 
   /**
    * An error with a code.
    *
    * @param code a code of the table
-   * @param detail what exactly, as a sentence; the code's own text if left out
-   * @param options cause, and seconds to wait before a retry
+   * @param detail what exactly, as a sentence; that of the code if left out
+   * @param options what caused it
    */
-  constructor(code: Code, detail: string = CODES[code].text, options: PushErrorOptions = {}) {
+  constructor(code: Code, detail: string = textOf(code), options?: ErrorOptions) {
     super(detail, options);
     this.code = code;
-    this.retry = CODES[code].retry;
-    this.retryAfter = options.retryAfter;
+    this.retry = mayRetry(code);
   }
 
   /** What the receiver should do, as one sentence. */
   get action(): string {
-    return CODES[this.code].action;
+    return actionOf(this.code);
   }
 }

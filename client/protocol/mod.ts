@@ -19,4 +19,5 @@ export * from "./error.ts";
 export * from "./event_id.ts";
 export * from "./frames.ts";
 export * from "./limits.ts";
+export * from "./meanings.ts";
 export * from "./ranges.ts";

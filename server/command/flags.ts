@@ -108,7 +108,11 @@ export function readCommandLine(args: string[]): CommandLine {
     if (flag === undefined) throw new TypeError(unknownFlag(token.rawName));
     const value = valueOf(flag, token);
     if (flag.option !== undefined) {
-      options.set(flag.option.path, { value: value!, subject: token.rawName });
+      const { path } = flag.option;
+      const before = options.get(path)?.value;
+      // A flag of a list may be given again for more.
+      const all = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value!;
+      options.set(path, { value: all, subject: token.rawName });
     } else if (token.name === "config") {
       config = String(value);
     }
@@ -136,7 +140,7 @@ function valueOf({ option, takesValue, negated }: Flag, token: Token): OptionVal
     if (option !== undefined && !negated) return parseValue(option, value, rawName);
     throw new TypeError(cannotUse(rawName, "no value", show(value)));
   }
-  const isText = option === undefined || jsType(option) === "string";
+  const isText = option === undefined || jsType(option) !== "number";
   if (value === undefined || value === "") {
     throw new TypeError(cannotUse(rawName, option ? expected(option) : "a value", "nothing"));
   }

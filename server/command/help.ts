@@ -75,6 +75,8 @@ function takes({ type, values }: Option): string {
       return "URL";
     case "addresses":
       return "HOST:PORT,…";
+    case "origins":
+      return "ORIGIN,…";
     case "string":
       return "TEXT";
     default:

@@ -9,6 +9,8 @@ export interface Vitals {
   readonly hub: Hub;
   readonly sockets: number;
   readonly pollers: number;
+  /** Event streams, those of pollers among them. */
+  readonly streams: number;
 }
 
 /** How health is told. */
@@ -48,7 +50,7 @@ export async function health(
   const trouble = store.trouble ?? "The store does not answer.";
   return answer(status, {
     enabled: true,
-    connections: { websocket: vitals.sockets, longpoll: vitals.pollers },
+    connections: { websocket: vitals.sockets, sse: vitals.streams, longpoll: vitals.pollers },
     sessions: vitals.hub.sessionCount,
     present: vitals.hub.presence.size,
     store: stats === undefined
@@ -80,7 +82,7 @@ function clusterOf({ context: { store: { cluster }, roster } }: Hub): { [key: st
  * one, `push_cluster_errors_total` counts what failed between them, and `push_polls_moved_total` the
  * long-pollers that came from another node.
  */
-export async function metrics({ hub, sockets, pollers }: Vitals): Promise<Response> {
+export async function metrics({ hub, sockets, pollers, streams }: Vitals): Promise<Response> {
   const lines: string[] = [];
   const family = (
     name: string,
@@ -110,6 +112,7 @@ export async function metrics({ hub, sockets, pollers }: Vitals): Promise<Respon
   family("errors_total", "counter", "Errors answered.", by("code", counters.errors));
   family("connections", "gauge", "Connections now.", [
     ['{transport="websocket"}', sockets],
+    ['{transport="sse"}', streams],
     ['{transport="longpoll"}', pollers],
   ]);
   family("sessions_attached", "gauge", "Sessions that have a connection.", [[

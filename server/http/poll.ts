@@ -10,17 +10,12 @@ import {
 import { errorFrame, requestId } from "../dialog/dialog.ts";
 import {
   booleanField,
-  channelField,
   clientIdField,
-  epochField,
   isObject,
   objectsField,
   publishIdField,
-  rangesField,
   refuse,
-  requiredString,
   secondsField,
-  seqField,
   stringField,
 } from "../dialog/fields.ts";
 import { handleFrame } from "../dialog/frames.ts";
@@ -28,6 +23,7 @@ import { randomId } from "../clock.ts";
 import { open, type Opened, type Opening, readOpening, sessionTtl } from "../dialog/handshake.ts";
 import type { Hub } from "../hub.ts";
 import { bearerToken, hashSecret, type Policy } from "../policy.ts";
+import { adoptPositions, pollToken, readPositions } from "./poll_fields.ts";
 import type { PollTerms } from "./poll_records.ts";
 import type { Poller, Pollers, PollOptions } from "./pollers.ts";
 import { type Body, json, jsonText } from "./respond.ts";
@@ -42,7 +38,6 @@ export interface PollContext {
 /** One route under `/api/push/poll/`. */
 export type PollRoute = (context: PollContext, request: Request, body: Body) => Promise<Response>;
 
-const MAX_POLL_TOKEN = 64;
 const MAX_FRAMES = 1024;
 const MAX_TOKEN = 16_384;
 /** Milliseconds that a poll is held even if it does not want to wait: what is there has to be read. */
@@ -136,19 +131,10 @@ function messages(
   const asked = secondsField(frame, "timeout", 86_400);
   const wanted = Math.min(asked === undefined ? Infinity : asked * 1000, longPollTimeout);
   const timeout = Math.max(wanted, SHORTEST_HOLD);
-  const positions = objectsField(frame, "positions", hub.context.settings.limits.maxChannels)
-    .map((each) => ({
-      channel: channelField(each),
-      epoch: epochField(each),
-      seq: seqField(each),
-      open: rangesField(each, "open"),
-    }));
-  return pollers.request(pollToken(frame), async ({ session, connection }) => {
-    if (session.wire === "extended") {
-      for (const { channel, epoch, seq, open } of positions) {
-        session.adopt(channel, epoch, seq, open, connection);
-      }
-    }
+  const positions = readPositions(frame, hub.context.settings.limits.maxChannels);
+  return pollers.request(pollToken(frame), async (poller) => {
+    const { session, connection } = poller;
+    adoptPositions(poller, positions);
     const waiting = connection.poll(timeout, request.signal);
     hub.drained(session);
     const frames = await waiting;
@@ -249,8 +235,4 @@ async function answer(
     if (!(error instanceof PushError)) console.error(error);
     return { ...errorFrame(error), ...id };
   }
-}
-
-function pollToken(frame: JsonObject): string {
-  return requiredString(frame, "poll_token", MAX_POLL_TOKEN);
 }

@@ -265,8 +265,8 @@ export class Pollers {
   #sweep(entry: PollEntry): void {
     const { session, connection, hash, holder } = entry;
     this.#telling?.sweep(entry);
-    // Whoever waits for an answer lives.
-    if (entry.busy > 0) return this.#hub.presence.seen(session);
+    // Whoever waits for an answer lives, and so does whoever has a stream open.
+    if (entry.busy > 0 || connection.isStreaming) return this.#hub.presence.seen(session);
     if (++entry.idleSweeps <= SWEEPS_PER_LINGER) return;
     this.#entries.delete(hash);
     this.#hub.detach(session, connection, this.#isOver(entry) ? "left" : "lost");

@@ -47,6 +47,8 @@ export function unitAndRange(option: Option): string {
       return unit === undefined ? range! : `${unit}, ${range}`;
     case "enum":
       return values!.map((value) => `"${value}"`).join(", ");
+    case "origins":
+      return type;
     default:
       return "";
   }

@@ -5,7 +5,7 @@
  */
 
 /** Value of an option: durations in seconds. */
-export type OptionValue = boolean | number | string;
+export type OptionValue = boolean | number | string | readonly string[];
 
 /** Kind of value that an option takes. */
 export type OptionType =
@@ -20,6 +20,7 @@ export type OptionType =
   | "path"
   | "redis-url"
   | "addresses"
+  | "origins"
   | "secret";
 
 /** Part of the help text and the README that an option belongs to. */
@@ -28,6 +29,7 @@ export type OptionGroup =
   | "push"
   | "presence"
   | "delivery"
+  | "sse"
   | "polling"
   | "redis"
   | "limits";
@@ -68,6 +70,7 @@ export const OPTION_GROUPS: Readonly<Record<OptionGroup, string>> = {
   push: "Push",
   presence: "Presence",
   delivery: "Delivery",
+  sse: "Server-sent events",
   polling: "Long-polling",
   redis: "Redis (off unless one of these is given, or --store redis)",
   limits: "Limits",

@@ -18,6 +18,7 @@ export type {
   PresenceOptions,
   PushOptions,
   RedisOptions,
+  SseOptions,
 } from "./types.ts";
 
 /**

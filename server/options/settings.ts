@@ -57,6 +57,12 @@ export interface DeliverySettings {
   readonly maxDeadLetters: number;
 }
 
+/** Settings of server-sent events. */
+export interface SseSettings {
+  /** Whether clients may listen by server-sent events. */
+  readonly enabled: boolean;
+}
+
 /** Settings of long-polling. */
 export interface PollingSettings {
   /** Whether clients may fall back to long-polling. */
@@ -125,12 +131,16 @@ export interface LimitSettings {
 export interface PushSettings {
   /** Whether anything is pushed; off, no push route answers and no store is opened. */
   readonly enabled: boolean;
+  /** Origins of pages that may use the gateway beside those of its own host; `*` is any. */
+  readonly allowedOrigins: readonly string[] | undefined;
   /** Settings of redis. */
   readonly redis: RedisSettings | undefined;
   /** Settings of presence. */
   readonly presence: PresenceSettings;
   /** Settings of delivery. */
   readonly delivery: DeliverySettings;
+  /** Settings of server-sent events. */
+  readonly sse: SseSettings;
   /** Settings of polling. */
   readonly polling: PollingSettings;
   /** Settings of limits. */

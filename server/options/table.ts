@@ -50,6 +50,13 @@ const ROWS: readonly Row[] = [
     description: "Whether anything is pushed; off, no push route answers and no store is opened.",
   },
   {
+    path: "push.allowedOrigins",
+    type: "origins",
+    flag: "allowed-origin",
+    description: "Pages that may use the gateway beside those of its own host, and those of this " +
+      'machine where it listens on this machine only; `"*"` is any page.',
+  },
+  {
     path: "push.presence.enabled",
     type: "boolean",
     default: true,
@@ -210,6 +217,12 @@ const ROWS: readonly Row[] = [
     range: [0, 1_000_000],
     unit: "messages",
     description: "Most dead letters of one subscription; beyond it the oldest go.",
+  },
+  {
+    path: "push.sse.enabled",
+    type: "boolean",
+    default: true,
+    description: "Whether clients may listen by server-sent events.",
   },
   {
     path: "push.polling.enabled",

@@ -123,6 +123,15 @@ export interface DeliveryOptions {
   maxDeadLetters?: number;
 }
 
+/** Options of server-sent events. */
+export interface SseOptions {
+  /**
+   * Whether clients may listen by server-sent events.
+   * Default true.
+   */
+  enabled?: boolean;
+}
+
 /** Options of long-polling. */
 export interface PollingOptions {
   /**
@@ -272,10 +281,17 @@ export interface PushOptions {
    * Default false.
    */
   enabled?: boolean;
+  /**
+   * Pages that may use the gateway beside those of its own host, and those of this machine where it listens on this machine only; `"*"` is any page.
+   * Origins; no default.
+   */
+  allowedOrigins?: readonly string[];
   /** Presence. */
   presence?: PresenceOptions;
   /** Delivery and the store. */
   delivery?: DeliveryOptions;
+  /** Server-sent events. */
+  sse?: SseOptions;
   /** Long-polling. */
   polling?: PollingOptions;
   /** Redis, for several gateways that act as one; not used unless given, or the store is `redis`. */

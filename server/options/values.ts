@@ -10,6 +10,9 @@ import type { Option, OptionValue } from "./option.ts";
 export const MASK = "***";
 
 const LONGEST_SHOWN = 60;
+const MOST_ENTRIES = 1000;
+const LONGEST_ORIGIN = 300;
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._~[\]:-]+$/;
 const REDIS_PROTOCOLS = ["redis:", "rediss:"];
 // A decimal number and nothing else: Number() would also take "", " 1", "0x10" and "Infinity".
 const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
@@ -31,6 +34,7 @@ const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
  * @throws {RangeError} if it is of the type, but not one of the values that the option takes
  */
 export function checkValue(option: Option, value: unknown, subject: string): OptionValue {
+  if (jsType(option) === "list") return checkList(option, value, subject);
   const type: string = typeof value;
   if (type !== jsType(option)) {
     throw new TypeError(cannotUse(subject, expected(option), shownSafely(option, value)));
@@ -58,6 +62,8 @@ export function parseValue(option: Option, text: string, subject: string): Optio
   switch (jsType(option)) {
     case "string":
       return checkValue(option, text, subject);
+    case "list":
+      return checkValue(option, text.split(",").map((entry) => entry.trim()), subject);
     case "boolean": {
       const word = text.toLowerCase();
       if (TRUE_TEXTS.includes(word)) return true;
@@ -105,6 +111,8 @@ export function expected(option: Option): string {
       return `a URL that begins with redis:// or rediss://, without ${MASK}`;
     case "addresses":
       return `addresses separated by commas, such as "10.0.0.1:6379,[::1]:6380"`;
+    case "origins":
+      return `origins such as "https://app.example", or "*" for any`;
     case "secret":
       return `a secret of ${option.range![0]} to ${option.range![1]} ` +
         `printable ASCII characters without spaces, other than ${MASK}`;
@@ -146,8 +154,8 @@ export function hostInUrl(host: string): string | undefined {
   return URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname;
 }
 
-/** Type of an option's value in JavaScript. */
-export function jsType(option: Option): "boolean" | "number" | "string" {
+/** Type of an option's value in JavaScript; a list is an array of texts. */
+export function jsType(option: Option): "boolean" | "number" | "string" | "list" {
   switch (option.type) {
     case "boolean":
       return "boolean";
@@ -156,9 +164,43 @@ export function jsType(option: Option): "boolean" | "number" | "string" {
     case "seconds":
     case "bytes":
       return "number";
+    case "origins":
+      return "list";
     default:
       return "string";
   }
+}
+
+/** Checks a list, and copies it: nobody can change it afterwards. */
+function checkList(option: Option, value: unknown, subject: string): readonly string[] {
+  const found = typeof value === "object" && value !== null && isArray(value)
+    ? entriesOf(value as unknown[])
+    : undefined;
+  if (found === undefined) throw new TypeError(cannotUse(subject, expected(option), show(value)));
+  for (const entry of found) {
+    const refused = cannotUse(subject, expected(option), show(entry));
+    if (typeof entry !== "string") throw new TypeError(refused);
+    if (!isOrigin(entry)) throw new RangeError(refused);
+  }
+  return found as string[];
+}
+
+/** The entries of an array; none if there are too many, or reading them throws. */
+function entriesOf(array: unknown[]): unknown[] | undefined {
+  try {
+    return array.length > MOST_ENTRIES ? undefined : Array.from(array);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text is written as browsers write the header Origin, or is the wildcard. */
+function isOrigin(text: string): boolean {
+  if (text === "*") return true;
+  if (text.length > LONGEST_ORIGIN || !ORIGIN.test(text)) return false;
+  const url = URL.parse(text);
+  // Of another scheme than the web's nothing has an origin of its own, and browsers send it as it is.
+  return url !== null && (url.origin === text || url.origin === "null");
 }
 
 function fitsNumber(option: Option, value: number): boolean {

@@ -9,6 +9,12 @@ export type Frame = { type: string; [key: string]: any };
 /** What becomes of a new WebSocket: `blocked` is what a page's policy does, an error without a close. */
 export type SocketFate = "open" | "refused" | "hanging" | "blocked";
 
+/**
+ * What becomes of a request for a stream of events: there is no such route, what is written is
+ * gathered until the end, or the runtime gives no body.
+ */
+export type StreamFate = "open" | "absent" | "gathered" | "bodiless";
+
 /** What a test can say about a message. */
 export interface MessageParts {
   data?: Json;
@@ -21,7 +27,7 @@ export interface MessageParts {
 
 /** One client's way to the gateway. */
 export interface Connection {
-  readonly transport: "websocket" | "longpoll";
+  readonly transport: "websocket" | "http";
   isOpen: boolean;
   send(frames: readonly unknown[]): void;
   /** Sends anything, not only frames. */
@@ -55,6 +61,10 @@ export class FakeGateway {
   http: "answered" | "refused" | "hanging" | "lost" = "answered";
   /** What `connected` says beside the usual. */
   terms: { [key: string]: Json } = {};
+  /** What becomes of requests for a stream of events. */
+  streams: StreamFate = "absent";
+  /** What each stream of events begins with. */
+  prelude = "data: []\n\n";
   /** Answers to frames by type, instead of the usual ones; `undefined` for none. */
   answers: { [type: string]: (frame: Frame, connection: Connection) => unknown } = {};
   /** Whether the close of a WebSocket is never answered. */
@@ -66,7 +76,7 @@ export class FakeGateway {
   head = 0;
   /** The connection that holds the session. */
   current: Connection | undefined;
-  readonly #tokens = new Map<string, PollConnection>();
+  readonly #tokens = new Map<string, HttpConnection>();
   #published = 0;
 
   /** The class to pass as `WebSocket`. */
@@ -131,6 +141,23 @@ export class FakeGateway {
     };
   }
 
+  /** Writes to the stream of events as it is. */
+  write(...chunks: (string | Uint8Array)[]): void {
+    this.#streaming().write(...chunks);
+  }
+
+  /** Ends the stream of events, or breaks it; the poller lives on. */
+  endStream(error?: unknown): void {
+    this.#streaming().endStream(error);
+  }
+
+  #streaming(): HttpConnection {
+    if (!(this.current instanceof HttpConnection)) {
+      throw new Error("Cannot find a stream of events");
+    }
+    return this.current;
+  }
+
   /** Ends the present connection. */
   drop(close = 1006, reason = ""): void {
     this.current?.close(close, reason);
@@ -138,7 +165,7 @@ export class FakeGateway {
 
   /** The function to pass as `fetch`. */
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
-    const route = new URL(url).pathname.replace("/api/push/poll/", "");
+    const route = new URL(url).pathname.replace(/^.*\/api\/push\/(poll\/)?/, "");
     const body = JSON.parse(String(init.body)) as Frame;
     const { signal } = init;
     this.requests.push({ route, body });
@@ -192,8 +219,8 @@ export class FakeGateway {
   ): Promise<Response> {
     await Promise.resolve();
     if (route === "register") {
-      this.opened.push("longpoll");
-      const connection = new PollConnection();
+      this.opened.push("register");
+      const connection = new HttpConnection();
       const connected = this.#hear(connection, body.connect) as Frame;
       if (connected?.type !== "connected") return refusal(connected?.code ?? "internal", 403);
       const poll_token = `token ${this.#tokens.size}`;
@@ -209,6 +236,12 @@ export class FakeGateway {
     if (route === "unregister") {
       connection.isOpen = false;
       return Response.json({ ok: true });
+    }
+    if (route === "sse") {
+      this.opened.push("sse");
+      this.heard.push({ type: "stream", positions: body.positions });
+      if (this.streams === "absent") return refusal("not_found", 404);
+      return connection.stream(this.streams, this.prelude, signal);
     }
     if (route === "messages") {
       this.heard.push({ type: "poll", positions: body.positions });
@@ -379,14 +412,18 @@ class FakeSocket {
   }
 }
 
-class PollConnection implements Connection {
-  readonly transport = "longpoll";
+/** A poller, and the stream or the poll that waits for what it gets. */
+class HttpConnection implements Connection {
+  readonly transport = "http";
   isOpen = true;
   ended: number | undefined;
   #frames: unknown[] = [];
   #waiting: ((frames: unknown[]) => void) | undefined;
+  #body: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #isGathering = false;
 
   send(frames: readonly unknown[]): void {
+    if (this.#body) return this.write(`data: ${JSON.stringify(frames)}\n\n`);
     this.#frames.push(...frames);
     this.#answer();
   }
@@ -395,9 +432,44 @@ class PollConnection implements Connection {
     this.isOpen = false;
     this.ended = code === 1006 ? 4404 : code;
     this.#waiting?.([]);
+    this.endStream();
+  }
+
+  write(...chunks: (string | Uint8Array)[]): void {
+    if (this.#isGathering) return;
+    const encoder = new TextEncoder();
+    for (const chunk of chunks) {
+      this.#body?.enqueue(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
+    }
+  }
+
+  endStream(error?: unknown): void {
+    const body = this.#body;
+    this.#body = undefined;
+    if (error === undefined) body?.close();
+    else body?.error(error);
+  }
+
+  stream(fate: StreamFate, prelude: string, signal: AbortSignal | null | undefined): Response {
+    this.#waiting?.([]);
+    this.endStream();
+    this.#isGathering = fate === "gathered";
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#body = controller;
+        signal?.addEventListener("abort", () => {
+          if (this.#body === controller) this.endStream(signal.reason);
+        });
+      },
+    });
+    this.write(prelude);
+    if (this.#frames.length > 0) this.send(this.#frames.splice(0));
+    const response = new Response(body, { headers: { "content-type": "text/event-stream" } });
+    return fate === "bodiless" ? Object.defineProperty(response, "body", {}) : response;
   }
 
   poll(signal: AbortSignal | null | undefined): Promise<unknown[]> {
+    this.endStream();
     return new Promise((resolve) => {
       this.#waiting = resolve;
       signal?.addEventListener("abort", () => {

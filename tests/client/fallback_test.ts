@@ -12,23 +12,23 @@ async function polling(options: Parameters<typeof setUp>[0] = {}): Promise<Setup
 }
 
 for (const fate of ["refused", "blocked"] as const) {
-  Deno.test(`a WebSocket that is ${fate} is followed by long-polling at once`, async () => {
+  Deno.test(`a WebSocket that is ${fate} is followed by the others at once`, async () => {
     const { client, gateway, clock } = setUp();
     gateway.sockets = fate;
     const before = clock.now();
     await client.connect();
     assertEquals([client.transport, clock.now() - before], ["longpoll", 0]);
-    assertEquals(gateway.opened, ["ws://gateway.test/ws", "longpoll"]);
+    assertEquals(gateway.opened, ["ws://gateway.test/ws", "register", "sse", "register"]);
     await client.disconnect();
   });
 }
 
-Deno.test("a WebSocket that neither opens nor fails is followed by long-polling after connectTimeout", async () => {
+Deno.test("a WebSocket that neither opens nor fails is followed by the others after connectTimeout", async () => {
   for (const connectTimeout of [undefined, 1.5]) {
     const { client, gateway, clock } = setUp({ connectTimeout });
     gateway.sockets = "hanging";
     void client.connect();
-    await clock.advance(1000 * (connectTimeout ?? 4) - 1);
+    await clock.advance(1000 * (connectTimeout ?? 2.5) - 1);
     assertEquals([client.state, gateway.opened.length], ["connecting", 1]);
     await clock.advance(1);
     assertEquals([client.state, client.transport], ["connected", "longpoll"]);
@@ -36,7 +36,7 @@ Deno.test("a WebSocket that neither opens nor fails is followed by long-polling 
   }
 });
 
-Deno.test("a WebSocket that opens and then says nothing is followed by long-polling too", async () => {
+Deno.test("a WebSocket that opens and then says nothing is followed by the others too", async () => {
   const { client, gateway, clock } = setUp();
   gateway.answers.connect = (frame, connection) => {
     if (connection.transport === "websocket") return undefined;
@@ -44,9 +44,9 @@ Deno.test("a WebSocket that opens and then says nothing is followed by long-poll
     return gateway.connected(frame);
   };
   void client.connect();
-  await clock.advance(4000);
+  await clock.advance(2500);
   assertEquals([client.state, client.transport], ["connected", "longpoll"]);
-  assertEquals(gateway.of("connect").map(({ attempt }) => attempt), [1, 2]);
+  assertEquals(gateway.of("connect").map(({ attempt }) => attempt), [1, 2, 3]);
   await client.disconnect();
 });
 
@@ -63,7 +63,7 @@ Deno.test("with fallbackToPolling false only WebSockets are tried", async () => 
 Deno.test("transports names the order, and may leave one out", async () => {
   const { client, gateway } = setUp({ transports: ["longpoll"] });
   await client.connect();
-  assertEquals([client.transport, gateway.opened], ["longpoll", ["longpoll"]]);
+  assertEquals([client.transport, gateway.opened], ["longpoll", ["register"]]);
   await client.disconnect();
 });
 
@@ -73,7 +73,8 @@ Deno.test("where there is no WebSocket at all the client polls", async () => {
     Reflect.deleteProperty(globalThis, "WebSocket");
     const { client, gateway } = setUp({ WebSocket: undefined });
     await client.connect();
-    assertEquals([client.transport, gateway.opened], ["longpoll", ["longpoll"]]);
+    assertEquals(client.transport, "longpoll");
+    assertEquals(gateway.opened, ["register", "sse", "register"]);
     await client.disconnect();
   } finally {
     Object.defineProperty(globalThis, "WebSocket", {
@@ -135,7 +136,8 @@ Deno.test("over long-polling messages come, are handled and acknowledged", async
 Deno.test("each poll states what is there and what is open", async () => {
   const { client, gateway, clock } = await polling();
   const handled = gate();
-  await client.subscribe("a", () => handled.promise);
+  const never = gate();
+  await client.subscribe("a", ({ data }) => data === "a 3" ? handled.promise : never.promise);
   gateway.message("a", 3);
   await clock.advance(0);
   assertEquals(gateway.last("poll").positions, [
@@ -245,7 +247,7 @@ Deno.test("an unknown poll token brings the client back with its name and positi
   assertEquals({ client_id, secret, attempt, subscriptions }, {
     client_id: "minted",
     secret: "s3cret",
-    attempt: 2,
+    attempt: 3,
     subscriptions: [{ channel: "a", position: { epoch: "e1", seq: 4 } }],
   });
   assertEquals(client.state, "connected");
@@ -360,7 +362,9 @@ Deno.test("while polling the client looks for a WebSocket, after 5 s and then le
   for (let second = 0; second < 400; second++) {
     const before = gateway.opened.length;
     await clock.advance(1000);
-    if (gateway.opened.length > before) looks.push(Math.round((clock.now() - start) / 1000));
+    if (gateway.opened.slice(before).some((how) => how.startsWith("ws:"))) {
+      looks.push(Math.round((clock.now() - start) / 1000));
+    }
   }
   assertEquals(looks, [5, 15, 35, 75, 135, 195, 255, 315, 375]);
   assertEquals(client.transport, "longpoll");
@@ -379,7 +383,7 @@ Deno.test("a WebSocket that works again takes the session over, with what is the
   await clock.advance(5000);
   assertEquals([client.state, client.transport], ["connected", "websocket"]);
   const { attempt, subscriptions } = gateway.last("connect");
-  assertEquals([attempt, subscriptions], [2, [
+  assertEquals([attempt, subscriptions], [3, [
     { channel: "a", position: { epoch: "e1", seq: 1 } },
   ]]);
   gateway.message("a", 1, { redelivered: true });
@@ -398,7 +402,7 @@ Deno.test("a WebSocket that works again takes the session over, with what is the
 Deno.test("what is published while the session moves is stored once and in order", async () => {
   const { client, gateway, clock } = await polling();
   gateway.answers["channel.publish"] = (_, { transport }) =>
-    transport === "longpoll" ? undefined : {
+    transport === "http" ? undefined : {
       type: "channel.published",
       channel: "a",
       delivered: 0,
@@ -435,12 +439,32 @@ Deno.test("a look for a WebSocket that opens and is not accepted costs a reconne
   await client.disconnect();
 });
 
+Deno.test("WebSockets that open and are never answered are looked for less and less often", async () => {
+  const { client, gateway, clock } = await polling({ random: (n) => new Uint8Array(n).fill(255) });
+  gateway.answers.connect = (frame, connection) => {
+    if (connection.transport === "websocket") return undefined;
+    gateway.current = connection;
+    return gateway.connected(frame);
+  };
+  gateway.sockets = "open";
+  const losses: number[] = [];
+  const start = clock.now();
+  client.on("state", ({ state }) => {
+    if (state === "reconnecting") losses.push(Math.round((clock.now() - start) / 60_000));
+  });
+  await clock.advance(600_000);
+  assertEquals(client.transport, "longpoll");
+  const late = losses.filter((minute) => minute > 3);
+  assert(late.length >= 4 && late.length <= 7, `${late.length} in 7 minutes`);
+  await client.disconnect();
+});
+
 Deno.test("after long-polling was lost it is tried first, and the WebSocket after it", async () => {
   const { client, gateway, clock } = await polling();
   gateway.opened = [];
   gateway.drop(4000);
   await clock.advance(500);
-  assertEquals([gateway.opened, client.transport], [["longpoll"], "longpoll"]);
+  assertEquals([gateway.opened, client.transport], [["register"], "longpoll"]);
   await client.disconnect();
 });
 

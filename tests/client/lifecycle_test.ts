@@ -10,40 +10,40 @@ import {
 } from "../../client/lifecycle.ts";
 
 const POLICY: Policy = { transports: ["websocket", "longpoll"], autoReconnect: true };
+const ALL: Policy = { transports: ["websocket", "sse", "longpoll"], autoReconnect: true };
 const GONE: Ending = { code: "connection_failed", reason: "gone", final: false };
 const BUSY: Ending = { code: "going_away", reason: "busy", final: false };
 const AWAY: Ending = { code: "replaced", reason: "replaced", final: true };
 
 /** The short form of a state: its name, what it is at, and its code. */
-function brief(state: State): string {
-  const at = "step" in state
-    ? ` ${state.step.at} ${state.step.transport} (${state.tries})`
-    : state.name === "connected"
-    ? ` ${state.transport}`
+function brief({ name, transport, left, tries, code }: State): string {
+  const step = left >= 0 ? "opening" : "waiting";
+  const at = name.endsWith("ing")
+    ? ` ${step} ${transport} (${tries})`
+    : name === "connected"
+    ? ` ${transport}`
     : "";
-  return `${state.name}${at}${state.code === undefined ? "" : `: ${state.code}`}`;
-}
-
-function effectOf(effect: Effect): string {
-  const { type, ...rest } = effect;
-  return [type, ...Object.values(rest)].join(" ");
+  return `${name}${at}${code === undefined ? "" : `: ${code}`}`;
 }
 
 /** Runs inputs from the beginning; says what the last one led to. */
-function after(inputs: Input[], policy = POLICY): [string, ...string[]] {
+function after(inputs: Input[], policy = POLICY): string[] {
   let state: State = IDLE;
-  let effects: Effect[] = [];
-  for (const input of inputs) [state, effects] = advance(state, input, policy);
-  return [brief(state), ...effects.map(effectOf)];
+  let effect: Effect = [];
+  for (const input of inputs) [state, ...effect] = advance(state, input, policy);
+  return [brief(state), ...effect.length > 0 ? [effect.join(" ")] : []];
 }
 
-const connect: Input = { type: "connect" };
-const connected: Input = { type: "connected" };
-const elapsed: Input = { type: "elapsed" };
-const wake: Input = { type: "wake" };
-const failed = (ending: Ending): Input => ({ type: "failed", ending });
-const lost = (ending: Ending): Input => ({ type: "lost", ending });
-const disconnect: Input = { type: "disconnect", forget: false };
+const connect: Input = ["connect"];
+const connected: Input = ["accepted", 0];
+const polling: Input = ["accepted", 1];
+const elapsed: Input = ["elapsed"];
+const wake: Input = ["wake"];
+const steady: Input = ["steady"];
+const look: Input = ["look", 0];
+const failed = (ending: Ending): Input => ["ended", ending];
+const lost = failed;
+const disconnect: Input = ["disconnect", false];
 
 const table: [says: string, inputs: Input[], result: string[], policy?: Policy][] = [
   ["connect() opens the best transport", [connect], ["connecting opening 0 (0)", "open 0"]],
@@ -114,43 +114,58 @@ const table: [says: string, inputs: Input[], result: string[], policy?: Policy][
   ],
   [
     "a steady connection makes the next wait short again",
-    [connect, connected, lost(GONE), elapsed, connected, { type: "steady" }, lost(GONE)],
+    [connect, connected, lost(GONE), elapsed, connected, steady, lost(GONE)],
     ["reconnecting waiting 0 (0): connection_failed", "wait 0"],
   ],
   [
     "on the second transport a better one is looked for",
-    [connect, failed(GONE), connected],
-    ["connected 1", "wait_probe 0"],
+    [connect, failed(GONE), polling],
+    ["connected 1", "rest 0"],
   ],
   [
     "a look for a better transport opens it beside the other",
-    [connect, failed(GONE), connected, { type: "probe" }],
-    ["connected 1", "open_probe"],
+    [connect, failed(GONE), polling, look],
+    ["connected 1", "look 0"],
   ],
   [
     "a failed look is followed by a later one",
-    [connect, failed(GONE), connected, { type: "probe" }, { type: "probe_failed" }],
-    ["connected 1", "wait_probe 1"],
+    [connect, failed(GONE), polling, look, ["look", 1]],
+    ["connected 1", "rest 1"],
   ],
   [
     "a better transport takes over",
-    [connect, failed(GONE), connected, { type: "probe" }, { type: "upgraded" }],
+    [connect, failed(GONE), polling, look, connected],
     ["connected 0"],
   ],
   [
     "on the best transport nothing is looked for",
-    [connect, connected, { type: "probe" }],
+    [connect, connected, look],
     ["connected 0"],
   ],
   [
     "the transport that worked last is tried first",
-    [connect, failed(GONE), connected, lost(GONE), elapsed],
+    [connect, failed(GONE), polling, steady, lost(GONE), elapsed],
     ["reconnecting opening 1 (1): connection_failed", "open 1"],
   ],
   [
     "and the best one after it",
-    [connect, failed(GONE), connected, lost(GONE), elapsed, failed(GONE)],
+    [connect, failed(GONE), polling, steady, lost(GONE), elapsed, failed(GONE)],
     ["reconnecting opening 0 (1): connection_failed", "open 0"],
+  ],
+  [
+    "a transport that could not be reached for long is tried in its turn",
+    [connect, failed(GONE), polling, lost(GONE), elapsed],
+    ["reconnecting opening 0 (1): connection_failed", "open 0"],
+  ],
+  [
+    "a gateway that ended a young connection is asked over the same transport again",
+    [connect, failed(GONE), polling, lost(BUSY), elapsed],
+    ["reconnecting opening 1 (1): going_away", "open 1"],
+  ],
+  [
+    "once a steady connection is lost no transport is trusted more than another",
+    [connect, connected, steady, lost(GONE), elapsed, failed(GONE)],
+    ["reconnecting opening 1 (1): connection_failed", "open 1"],
   ],
   [
     "a woken page does not wait",
@@ -171,6 +186,46 @@ const table: [says: string, inputs: Input[], result: string[], policy?: Policy][
   ["a second disconnect() changes nothing", [connect, disconnect, disconnect], [
     "closed: disconnected",
   ]],
+  [
+    "of three transports each is tried once in a round",
+    [connect, failed(GONE), failed(GONE), failed(GONE)],
+    ["connecting waiting 0 (0): connection_failed", "wait 0"],
+    ALL,
+  ],
+  [
+    "on the third transport the best is looked for first",
+    [connect, failed(GONE), failed(GONE), ["accepted", 2], look],
+    ["connected 2", "look 0"],
+    ALL,
+  ],
+  [
+    "and then the second",
+    [connect, failed(GONE), failed(GONE), ["accepted", 2], look, ["look", 1]],
+    ["connected 2", "look 1"],
+    ALL,
+  ],
+  [
+    "and then it rests for longer",
+    [connect, failed(GONE), failed(GONE), ["accepted", 2], look, ["look", 1], ["look", 2]],
+    ["connected 2", "rest 1"],
+    ALL,
+  ],
+  [
+    "the second takes over, and the best is looked for later",
+    [connect, failed(GONE), failed(GONE), ["accepted", 2], look, ["look", 1], ["accepted", 1]],
+    ["connected 1", "rest 1"],
+    ALL,
+  ],
+  [
+    "a look that cost the connection makes the next one later",
+    [connect, failed(GONE), polling, look, lost(BUSY), elapsed, polling],
+    ["connected 1", "rest 1"],
+  ],
+  [
+    "once the best transport was in use looks begin anew",
+    [connect, failed(GONE), polling, look, connected, lost(GONE), elapsed, failed(GONE), polling],
+    ["connected 1", "rest 0"],
+  ],
   ["a closed client hears nothing more", [connect, disconnect, connected], [
     "closed: disconnected",
   ]],
@@ -182,15 +237,36 @@ const table: [says: string, inputs: Input[], result: string[], policy?: Policy][
 
 for (const [says, inputs, result, policy] of table) {
   Deno.test(`lifecycle: ${says}`, () => {
-    assertEquals(after(inputs, policy), result as [string, ...string[]]);
+    assertEquals(after(inputs, policy), result);
   });
 }
 
 Deno.test("lifecycle: an input that does not fit leaves the very same state", () => {
-  const inputs: Input[] = [connected, elapsed, wake, failed(GONE), lost(GONE), { type: "probe" }];
-  for (const input of inputs) {
-    const [state, effects] = advance(IDLE, input, POLICY);
-    assertStrictEquals(state, IDLE);
-    assertEquals(effects, []);
+  const idle: Input[] = [connected, elapsed, wake, steady, failed(GONE), look];
+  for (const input of idle) assertEquals(advance(IDLE, input, POLICY), [IDLE]);
+  const [up] = advance(advance(IDLE, connect, POLICY)[0], connected, POLICY);
+  for (const input of [connect, elapsed, look]) {
+    const [state, ...effect] = advance(up, input, POLICY);
+    assertStrictEquals(state, up);
+    assertEquals(effect, []);
   }
+});
+
+Deno.test("lifecycle: every state says why, with a code where something went wrong", () => {
+  const steps: Input[] = [connect, failed(GONE), polling, look, connected, lost(BUSY), elapsed];
+  let state: State = IDLE;
+  const whys = steps.map((input) => {
+    [state] = advance(state, input, POLICY);
+    return [state.name, state.code, state.reason];
+  });
+  const accepted = "The gateway has accepted the client over";
+  assertEquals(whys, [
+    ["connecting", undefined, "connect() was called."],
+    ["connecting", "connection_failed", "gone"],
+    ["connected", undefined, `${accepted} longpoll.`],
+    ["connected", undefined, `${accepted} longpoll.`],
+    ["connected", undefined, `${accepted} websocket.`],
+    ["reconnecting", "going_away", "busy"],
+    ["reconnecting", "going_away", "busy"],
+  ]);
 });

@@ -224,7 +224,7 @@ Deno.test("two clients of one page keep their own, also over a reload", async ()
 
 Deno.test("what a page kept of an epoch goes on in the next one as far as that is kept", async () => {
   for (const [base, position, again] of [[9, 4, ["a 5"]], [6, 4, ["a 5", "a 7"]], [2, 2, [3, 5]]]) {
-    const snapshot = { epoch: "e1", floor: 4, settled: [6, 7] };
+    const snapshot = { epoch: "e1", floor: 4, settled: [6, 8] };
     const kept = { clientId: "c", secret: "s", positions: [["a", snapshot]] };
     const page = new FakePage([["push:http://gateway.test::0", JSON.stringify(kept)]]);
     const { client, gateway, clock } = setUp({ environment: page });

@@ -61,7 +61,12 @@ for (const option of OPTIONS) {
 
   Deno.test(`--${flag} wins over ${variable}, and that over '${path}' in a file`, async () => {
     const default_ = option.commandDefault ?? option.default ?? "none-of-them";
-    const other = type === "redis-url" ? "redis://other" : type === "addresses" ? "b" : default_;
+    const others: Record<string, OptionValue> = {
+      "redis-url": "redis://other",
+      addresses: "b",
+      origins: ["https://other.example"],
+    };
+    const other = others[type] ?? default_;
     const files = configWith(path, value);
     const environment = { [variable]: String(other), PUSH_CONFIG: "push.json" };
     assertEquals(await settingsOf([], { files, environment }), settingsWith(path, other));
@@ -97,6 +102,19 @@ for (const option of OPTIONS) {
     );
   });
 }
+
+Deno.test("a flag that takes a list may be given again for more", async () => {
+  const flags = ["--allowed-origin", "https://a.example", "--allowed-origin=http://b.example, *"];
+  const wanted = settingsWith("push.allowedOrigins", [
+    "https://a.example",
+    "http://b.example",
+    "*",
+  ]);
+  assertEquals(
+    await settingsOf(flags, { environment: { PUSH_ALLOWED_ORIGIN: "http://c" } }),
+    wanted,
+  );
+});
 
 Deno.test("--help tells of every flag, its default and its variable, in 80 columns", async () => {
   for (const flag of ["--help", "-h"]) {

@@ -6,6 +6,7 @@ import { POLL_ROUTES } from "../../server/http/poll.ts";
 import { OPTION_BY_PATH } from "../../server/options/table.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
 import { type Engine, failoverStore } from "../core/failover_store.ts";
+import { EventReader } from "../support/event_reader.ts";
 import { codeBlocks } from "./blocks.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -101,6 +102,7 @@ const BODIES: Record<string, string> = {
   register: "RegisterBody",
   messages: "PollBody",
   send: "SendBody",
+  sse: "PollBody",
 };
 const ANSWERS: Record<string, string> = {
   poll_token: "RegisterAnswer",
@@ -162,14 +164,15 @@ Deno.test("a shape that differs from the type of the wire is found", async () =>
 Deno.test("every example in PROTOCOL.md is JSON, and has the members of its frame", async () => {
   const lines = conversations.flatMap(({ lines }) => lines);
   const examples = lines.flatMap(({ by, text }): string[] => {
-    const [, head, json] = /^([^{]*)(\{.*)?$/s.exec(text)!;
+    const [, head, json] = SPLIT.exec(text)!;
     if (json === undefined) return [];
     const members = Object.keys(JSON.parse(json));
     const frame = by === ">" ? "ClientFrame" : "GatewayFrame";
     const body = by === ">"
-      ? BODIES[/poll\/(\w+)/.exec(head)?.[1] ?? ""]
+      ? BODIES[/(?:poll\/|push\/(?=sse))(\w+)/.exec(head)?.[1] ?? ""]
       : members.map((name) => ANSWERS[name]).find((name) => name !== undefined);
-    const type = head.replace("lost: ", "") === "" ? frame : body;
+    const isFrame = head.replace(/lost: |data: /, "") === "";
+    const type = !isFrame ? body : json.startsWith("[") ? `${frame}[]` : frame;
     return type === undefined ? [] : [`${json} satisfies Wire.${type}`];
   });
   assert(examples.length > 100);
@@ -178,6 +181,9 @@ Deno.test("every example in PROTOCOL.md is JSON, and has the members of its fram
 });
 
 // --- conversations ------------------------------------------------------------------------------
+
+/** Splits a line into what is JSON and what stands before it. */
+const SPLIT = /^([^{[]*)([{[].*)?$/s;
 
 interface Line {
   /** Which connection; empty for what happens apart from them. */
@@ -240,6 +246,7 @@ class Stage {
   #gateway: Gateway;
   readonly #engine: Engine | undefined;
   readonly #sockets = new Map<string, FakeSocket>();
+  readonly #streams = new Map<string, EventReader>();
   /** What each connection was sent, and the document has not said yet. */
   readonly #came = new Map<string, string[]>();
   /** Ids, secrets, tokens and epochs of the document, and those of this gateway. */
@@ -306,6 +313,7 @@ class Stage {
   }
 
   #suffer(who: string, text: string): void {
+    if (text === "lost" && this.#streams.has(who)) return void this.#streams.get(who)!.close();
     const socket = this.#sockets.get(who)!;
     if (text === "reads no more") socket.reads = false;
     else if (text === "lost") socket.end(1006);
@@ -343,7 +351,12 @@ class Stage {
         : {};
       const init = { method, headers, body: method === "POST" ? body : undefined };
       this.#gateway.fetch(new Request(`http://push${path}`, init))
-        .then(async (response) => told(`${response.status} ${await response.text()}`));
+        .then(async (response) => {
+          if (response.headers.get("content-type") === "text/event-stream") {
+            return this.#listen(who, response, told);
+          }
+          told(`${response.status} ${await response.text()}`);
+        });
     } else if (text.startsWith("close ")) {
       this.#sockets.get(who)!.end(Number(text.slice(6)));
     } else {
@@ -351,12 +364,31 @@ class Stage {
     }
   }
 
+  /** Tells the fields of events, as far as the document shows them. */
+  async #listen(who: string, response: Response, told: (line: string) => void): Promise<void> {
+    const reader = new EventReader(response, new AbortController());
+    this.#streams.set(who, reader);
+    told(`${response.status}`);
+    let id = "";
+    for await (const event of reader) {
+      if (event.id !== id) told(`id: ${id = event.id}`);
+      if (event.data !== undefined) told(`data: ${event.data}`);
+    }
+    if (this.#streams.get(who) === reader) this.#streams.delete(who);
+    if (!reader.isClosed) told("end");
+  }
+
   async #expect(who: string, text: string): Promise<void> {
     for (let round = 0; round < 100 && !this.#came.get(who)?.length; round++) await this.#settle();
     const came = this.#came.get(who)?.shift();
     assert(came !== undefined, `${who} gets nothing where the document says ${text}`);
-    const [, head, json] = /^([^{]*)(\{.*)?$/s.exec(text)!;
-    const [, realHead, realJson] = /^([^{]*)(\{.*)?$/s.exec(came)!;
+    if (text.startsWith("id: ")) {
+      const epochs = (line: string) => line.slice(4).split(",").map((part) => part.split(":")[0]);
+      for (const [i, epoch] of epochs(text).entries()) this.#learn(epoch, epochs(came)[i] ?? epoch);
+      return assertEquals(came, this.#real(text));
+    }
+    const [, head, json] = SPLIT.exec(text)!;
+    const [, realHead, realJson] = SPLIT.exec(came)!;
     // Sentences are for people; a close code and its name are not.
     const known = (line: string) => /^(close \d+(?: \w+)?)?/.exec(line)![0] || line.trim();
     assertEquals(known(realHead), known(head), came);

@@ -136,7 +136,7 @@ Deno.test("Best Practices: the memory store by name, and polling as a fallback",
     WebSocket: Blocked as unknown as typeof WebSocket,
   });
   await client.connect();
-  assertEquals(client.transport, "longpoll");
+  assertEquals(client.transport, "sse");
 
   const received = nextEvent<Message>((handler) => client.on("channel_message", handler));
   await client.subscribe("alerts");

@@ -7,12 +7,14 @@ import { PRESENCE } from "./effects/presence.ts";
 import { REDIS } from "./effects/redis.ts";
 import { RETENTION } from "./effects/retention.ts";
 import { SERVER } from "./effects/server.ts";
+import { SSE } from "./effects/sse.ts";
 
 const EFFECTS = {
   ...SERVER,
   ...PRESENCE,
   ...DELIVERY,
   ...RETENTION,
+  ...SSE,
   ...POLLING,
   ...REDIS,
   ...LIMITS,

@@ -53,7 +53,7 @@ Deno.test("health: 200 with a push section while the gateway takes work", async 
   assertEquals(body.status, "ok");
   assertEquals(body.uptime, 12);
   assertEquals(body.push.enabled, true);
-  assertEquals(body.push.connections, { websocket: 1, longpoll: 1 });
+  assertEquals(body.push.connections, { websocket: 1, sse: 0, longpoll: 1 });
   assertEquals([body.push.sessions, body.push.present], [2, 2]);
   assertEquals([body.push.store.name, body.push.store.messages], ["memory", 1]);
 });

@@ -13,7 +13,7 @@ Deno.test("upgrade: a proper request is answered with 101 and the key's digest",
       { "Sec-WebSocket-Protocol": "a,b" },
       { "Sec-WebSocket-Protocol": ", ," },
       { "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits" },
-      { Origin: "null" },
+      { Origin: "http://127.0.0.1" },
       { Cookie: "\u00ff=\u00fe" },
     ]
   ) {

@@ -73,5 +73,10 @@ function membersOf(type: TsType): TsType[] {
 }
 
 function textOf(type: TsType): string {
+  if (type.kind === "array") return `${textOf(type.value as TsType)}[]`;
+  if (type.kind === "typeOperator") {
+    const { operator, tsType } = type.value as { operator: string; tsType: TsType };
+    return `${operator} ${textOf(tsType)}`;
+  }
   return type.kind === "literal" ? JSON.stringify(type.repr) : type.repr;
 }

@@ -12,6 +12,7 @@ export function another(option: Option): OptionValue {
     "host": "localhost",
     "path": "/push/socket",
     "authToken": "t0ken-of-many",
+    "push.allowedOrigins": ["https://app.example", "http://localhost:5173", "tauri://localhost"],
     "push.delivery.storeBackend": "kv",
     "push.delivery.kvPath": "data/other.db",
     "push.redis.url": "rediss://user@redis.example:6380/1",
@@ -33,6 +34,13 @@ export function another(option: Option): OptionValue {
   return Number(option.default) + 1;
 }
 
+const refusedOrigins = [
+  ...["app.example", "https://app.example/", "https://app.example/a", "https://App.example"],
+  ...["https://app.example:443", "http://a.example:80", "https://", "https://*.example", "null"],
+  ...["https://a b", "https://u@a.example", "https://a.example?x", "https://ä.example", "**", "\0"],
+  ...["https://a.example:99999", `https://${"a".repeat(300)}`],
+];
+
 /** Values that an option refuses, of a right and of a wrong type. */
 export function refused(option: Option): unknown[] {
   const wrong: unknown[] = [[], {}, () => {}, Symbol("x"), 1n, [option.default], new Date(0)];
@@ -45,6 +53,11 @@ export function refused(option: Option): unknown[] {
       return [...wrong, "1", "", true, NaN, Infinity, -Infinity, 1e400, least - 1, most + 1]
         .concat(broken);
     }
+    case "list":
+      return [
+        ...[{}, () => {}, Symbol("x"), 1n, new Date(0), 1, true, [1], [null], [["*"]]],
+        ...refusedOrigins.flatMap((origin) => [origin, [origin], ["*", origin]]),
+      ];
     case "string":
       return [...wrong, 1, true, "", "\0", ...refusedTexts(option)];
   }

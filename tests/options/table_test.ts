@@ -12,6 +12,7 @@ const TYPES = new URL("../../server/options/types.ts", import.meta.url);
 const SETTINGS = new URL("../../server/options/settings.ts", import.meta.url);
 
 function typeOf(option: Option): string {
+  if (jsType(option) === "list") return "readonly string[]";
   return option.values?.map((value) => JSON.stringify(value)).join(" | ") ?? jsType(option);
 }
 
@@ -71,6 +72,8 @@ Deno.test("option table: flags and variables are the promised ones", () => {
     ["push.presence.enabled", "presence", "PUSH_PRESENCE"],
     ["push.presence.heartbeatInterval", "heartbeat-interval", "PUSH_HEARTBEAT_INTERVAL"],
     ["push.presence.offlineTimeout", "offline-timeout", "PUSH_OFFLINE_TIMEOUT"],
+    ["push.allowedOrigins", "allowed-origin", "PUSH_ALLOWED_ORIGIN"],
+    ["push.sse.enabled", "sse", "PUSH_SSE"],
     ["push.polling.enabled", "polling", "PUSH_POLLING"],
     ["push.polling.longPollTimeout", "long-poll-timeout", "PUSH_LONG_POLL_TIMEOUT"],
     ["push.polling.maxBatchSize", "max-batch-size", "PUSH_MAX_BATCH_SIZE"],
@@ -111,6 +114,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
     authToken: undefined,
     push: {
       enabled: false,
+      allowedOrigins: undefined,
       redis: undefined,
       presence: {
         enabled: true,
@@ -138,6 +142,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         deadLetterTtl: 604_800_000,
         maxDeadLetters: 1000,
       },
+      sse: { enabled: true },
       polling: { enabled: true, longPollTimeout: 30_000, maxBatchSize: 100 },
       limits: {
         maxFrameBytes: 1_048_576,

@@ -1,5 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type Code, codeOfClose, CODES, isCode, mayReturn, PushError } from "@push/client/protocol";
+import {
+  actionOf,
+  type Code,
+  codeOfClose,
+  CODES,
+  isCode,
+  mayReturn,
+  PushError,
+} from "@push/client/protocol";
+import { loadedBy, readEdges } from "../house/graph.ts";
 
 const codes = Object.entries(CODES) as [Code, typeof CODES[Code]][];
 const closing = codes.filter(([, { close }]) => close !== undefined);
@@ -57,16 +66,42 @@ Deno.test("isCode() knows the table and nothing that every object has", () => {
   }
 });
 
+Deno.test("what a client says to do is short: a class of what to do, or where that would mislead, more", () => {
+  assertEquals(actionOf("rate_limited"), "Try again later.");
+  assertEquals(actionOf("message_too_large"), "Correct it first.");
+  assertEquals(actionOf("token_expired"), "Pass a valid authToken.");
+  for (const code of ["replaced", "outcome_unknown", "gap", "disconnected"] as const) {
+    assert(!/again later|Correct/.test(actionOf(code)), code);
+  }
+});
+
+Deno.test("without the sentences of the gateway a text is the code and what to do", async () => {
+  const alone: typeof import("../../client/protocol/codes.ts") = await import(
+    "../../client/protocol/codes.ts?alone"
+  );
+  assertEquals(alone.textOf("outbox_full"), "outbox_full: Try again later.");
+});
+
+Deno.test("no client loads the sentences of the gateway, nor its codec", async () => {
+  const root = new URL("../../", import.meta.url);
+  const edges = await readEdges(root, ["client/mod.ts"]);
+  const loaded = loadedBy("client/mod.ts", edges);
+  assert(loaded.includes("client/protocol/codes.ts"));
+  for (const file of ["meanings", "codec", "mod"]) {
+    assert(!loaded.includes(`client/protocol/${file}.ts`), file);
+  }
+});
+
 Deno.test("PushError says what its code means", () => {
-  for (const [code, { retry, text, action }] of codes) {
+  for (const [code, { retry, text }] of codes) {
     const error = new PushError(code);
     assertEquals(
       [error.code, error.retry, error.message, error.action, error.name],
-      [code, retry, text, action, "PushError"],
+      [code, retry, text, actionOf(code), "PushError"],
     );
   }
   const cause = new Error("why");
-  const error = new PushError("unavailable", "The disk is full.", { cause, retryAfter: 5 });
-  assertEquals([error.message, error.cause, error.retryAfter], ["The disk is full.", cause, 5]);
+  const error = new PushError("unavailable", "The disk is full.", { cause });
+  assertEquals([error.message, error.cause], ["The disk is full.", cause]);
   assert(error instanceof Error);
 });

@@ -5,6 +5,8 @@ import {
   isClientId,
   isEpoch,
   isSeq,
+  MAX_CHANNEL_NAME,
+  MAX_CLIENT_ID,
   parseEventId,
 } from "@push/client/protocol";
 import fc from "fast-check";
@@ -108,4 +110,10 @@ Deno.test("isSeq() and isEpoch() are strict", () => {
   for (const wrong of [-1, 0.5, 2 ** 53, NaN, Infinity, "1", null, 1n]) assert(!isSeq(wrong));
   for (const right of ["a", "0", "k3f9", "z".repeat(32)]) assert(isEpoch(right));
   for (const wrong of ["", "A", "a-b", "z".repeat(33), "a\n", 1, null]) assert(!isEpoch(wrong));
+});
+
+Deno.test("the longest names are as long as the limits say", () => {
+  assert(isChannelName("x".repeat(MAX_CHANNEL_NAME)) && isClientId("x".repeat(MAX_CLIENT_ID)));
+  assert(!isChannelName("x".repeat(MAX_CHANNEL_NAME + 1)));
+  assert(!isClientId("x".repeat(MAX_CLIENT_ID + 1)));
 });

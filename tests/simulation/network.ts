@@ -120,23 +120,59 @@ export class Network {
     init.signal?.addEventListener("abort", stop);
     const fate = this.#random.next();
     const lost = fate < this.lossOfRequests;
+    let isOpen = false;
+    const end = () => {
+      init.signal?.removeEventListener("abort", stop);
+      this.#requests.delete(server);
+    };
     try {
       await this.#travel(init.signal);
       if (!this.#endpoint.up || (lost && fate < this.lossOfRequests / 2)) throw refused();
-      const { method, headers, body } = init;
+      const { method, headers } = init;
       const answered = this.#endpoint.answer(
-        new Request(url, { method, headers, body, signal: server.signal }),
+        new Request(url, { method, headers, body: init.body, signal: server.signal }),
       );
       const response = await Promise.race([answered, abortion(server.signal)]);
-      const text = await response.text();
+      const { status, headers: answers } = response;
+      isOpen = answers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      const body = isOpen
+        ? this.#stream(response.body!, server.signal, end)
+        : await response.text();
       await this.#travel(init.signal);
-      if (lost) throw refused();
-      return new Response(text, { status: response.status, headers: response.headers });
+      if (!lost) return new Response(body, { status, headers: answers });
+      stop();
+      throw refused();
     } finally {
-      init.signal?.removeEventListener("abort", stop);
-      this.#requests.delete(server);
+      if (!isOpen) end();
     }
   };
+
+  /** What a server streams, chunk by chunk, each some time later, until the request is aborted. */
+  #stream(
+    source: ReadableStream<Uint8Array<ArrayBuffer>>,
+    signal: AbortSignal,
+    end: () => void,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reader = source.getReader();
+    const aborted = abortion(signal);
+    aborted.catch(() => {
+      end();
+      reader.cancel().catch(() => {});
+    });
+    return new ReadableStream({
+      pull: async (controller) => {
+        const { value, done } = await Promise.race([reader.read(), aborted]);
+        await this.#travel(signal);
+        if (!done) return controller.enqueue(value);
+        end();
+        controller.close();
+      },
+      cancel: () => {
+        end();
+        return reader.cancel();
+      },
+    }, { highWaterMark: 0 });
+  }
 
   /** Cuts one socket, or all requests under way; both ends hear of it at times of their own. */
   sever(): void {

@@ -1,6 +1,8 @@
 import { PushClient, PushError } from "../../client/mod.ts";
 import { Pollers } from "../../server/http/pollers.ts";
-import { answer } from "../../server/http/router.ts";
+import { answer, type PushParts } from "../../server/http/router.ts";
+import { Origins } from "../../server/http/origins.ts";
+import { EventStreams } from "../../server/http/streams.ts";
 import { Sockets } from "../../server/http/upgrade.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
@@ -37,6 +39,14 @@ export interface Sent {
 
 const CHANNELS = ["alpha", "beta"];
 
+/** Transports in the order in which a client tries them. */
+const ORDERS = [
+  ["websocket", "sse", "longpoll"],
+  ["websocket", "longpoll"],
+  ["sse", "longpoll"],
+  ["longpoll"],
+] as const;
+
 /**
  * A gateway, its clients and the network between them, in one process under a manual clock. The
  * parts are the real ones; only time, randomness and the wire are simulated.
@@ -53,7 +63,7 @@ export class World implements Endpoint {
     push: { enabled: true, delivery: { ackTimeout: 4, maxRetries: 50, retryBackoff: 1.2 } },
   });
   #data = new MemoryData();
-  #gateway: { hub: Hub; policy: Policy; sockets: Sockets; pollers: Pollers } | undefined;
+  #gateway: PushParts | undefined;
   #next = 1;
 
   /** @param seed decides everything */
@@ -79,7 +89,13 @@ export class World implements Endpoint {
   /** See {@linkcode Endpoint.answer}. */
   answer(request: Request): Promise<Response> {
     return answer(
-      { path: "/ws", uptime: 0, draining: false, push: this.#gateway },
+      {
+        path: "/ws",
+        uptime: 0,
+        draining: false,
+        origins: new Origins([], "127.0.0.1"),
+        push: this.#gateway,
+      },
       request,
     );
   }
@@ -95,7 +111,8 @@ export class World implements Endpoint {
     });
     const hub = new Hub({ settings: push, store, clock: this.clock, random: this.random.bytes });
     const policy = new Policy(undefined);
-    this.#gateway = { hub, policy, sockets: new Sockets(hub, policy), pollers: new Pollers(hub) };
+    const [sockets, pollers] = [new Sockets(hub, policy), new Pollers(hub)];
+    this.#gateway = { hub, policy, sockets, pollers, streams: new EventStreams(hub) };
   }
 
   /**
@@ -175,6 +192,8 @@ export class World implements Endpoint {
   #client(clientId: string | undefined): PushClient {
     const client = new PushClient("ws://gateway/ws", {
       clientId,
+      // Which of them works is the network's to say; which of them is tried first, chance's.
+      transports: this.random.pick(ORDERS),
       WebSocket: this.network.WebSocket,
       fetch: this.network.fetch,
       clock: this.clock,

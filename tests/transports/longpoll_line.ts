@@ -2,6 +2,7 @@ import { PollClient } from "../support/http_client.ts";
 import type { Frame } from "../support/wire_client.ts";
 import { within } from "../support/within.ts";
 import { Inbox, type Line, type Transport } from "./line.ts";
+import { Positions } from "./positions.ts";
 
 /** Long-polling. */
 export const longpoll: Transport = {
@@ -13,19 +14,12 @@ export const longpoll: Transport = {
   },
 };
 
-/** What the line has of a channel. */
-interface Place {
-  epoch: string;
-  seq: number;
-  open: Set<number>;
-}
-
 class LongPollLine implements Line {
   readonly connected: Frame;
   readonly ended: Promise<string>;
   readonly #client: PollClient;
   readonly #inbox = new Inbox();
-  readonly #places = new Map<string, Place>();
+  readonly #positions = new Positions();
   readonly #aborted = new AbortController();
   readonly #polling: Promise<void>;
   readonly #end: (code: string) => void;
@@ -44,7 +38,7 @@ class LongPollLine implements Line {
   }
 
   async send(...frames: Frame[]): Promise<Frame[]> {
-    for (const frame of frames) if (frame.type === "ack") frame.acks.forEach(this.#settle);
+    this.#positions.sent(frames);
     const { status, body } = await this.#client.post("send", { frames });
     if (status !== 200) throw new Error(`Cannot send: ${JSON.stringify(body)}`);
     return body.frames;
@@ -66,12 +60,7 @@ class LongPollLine implements Line {
   async #poll(): Promise<void> {
     const { signal } = this.#aborted;
     while (!signal.aborted) {
-      const positions = [...this.#places].map(([channel, { epoch, seq, open }]) => ({
-        channel,
-        epoch,
-        seq,
-        open: [...open].sort((a, b) => a - b).flatMap((n) => [n, n]),
-      }));
+      const positions = this.#positions.list();
       try {
         const { status, body } = await this.#client.post("messages", { positions }, signal);
         if (status !== 200) return this.#end(body.code);
@@ -83,27 +72,7 @@ class LongPollLine implements Line {
   }
 
   #receive(frame: Frame): void {
-    if (frame.type === "channel_message" || frame.type === "channel.gap") {
-      const { type, channel, epoch, seq } = frame;
-      const place = this.#places.get(channel);
-      if (place === undefined || place.epoch !== epoch) {
-        const open = new Set(type === "channel_message" ? [seq] : []);
-        this.#places.set(channel, { epoch, seq, open });
-      } else {
-        place.seq = Math.max(place.seq, seq);
-        if (type === "channel_message") place.open.add(seq);
-      }
-    }
+    this.#positions.received(frame);
     this.#inbox.add(frame);
   }
-
-  readonly #settle = ({ channel, upto = 0, ranges = [] }: Frame): void => {
-    const open = this.#places.get(channel)?.open;
-    for (const seq of open ?? []) {
-      const named = (ranges as number[]).some((from, i) =>
-        i % 2 === 0 && seq >= from && seq <= ranges[i + 1]
-      );
-      if (seq <= upto || named) open!.delete(seq);
-    }
-  };
 }

@@ -1,0 +1,271 @@
+import { eventReader } from "./event_stream.ts";
+import { batchOf, endingOf, LATE, type Link, type LinkEvents, parse } from "./link.ts";
+import { isRecord } from "../check.ts";
+import type { Ending } from "../lifecycle.ts";
+import type { ClientSettings } from "../options.ts";
+import { type Code, isCode } from "../protocol/codes.ts";
+
+/** As much of `fetch` as the client uses. */
+export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
+
+/** What came of a request. */
+interface Answer {
+  /** What the gateway answered, unless it said no. */
+  readonly value?: Record<string, unknown> | undefined;
+  /** What it means if that will not do. */
+  readonly failure: Ending;
+}
+
+/** What ends requests and pauses. */
+type Ends = Set<() => void>;
+
+/** Seconds that a poll asks the gateway to wait for a message: less than most proxies allow. */
+const POLL_TIMEOUT = 25;
+/** Milliseconds in which a stream must bring its first event: a proxy that gathers brings none. */
+const FIRST_EVENT = 2000;
+/** Milliseconds of silence after which a stream is opened anew; the gateway writes every 10 s. */
+const SILENCE = 25_000;
+/** Milliseconds before a poll or a send is tried again, until the link counts as lost. */
+const RETRY_DELAYS = [250, 1000];
+/** Milliseconds in which receiving, twice in a row, ends too soon: then it is waited as long. */
+const TOO_SOON = 500;
+/** Longest wait between polls that a gateway can ask for, in seconds. */
+const MAX_HINT = 60;
+/** Failures that may be over in a moment; any other ends the link. */
+const PASSING: readonly Code[] = ["connection_failed", "unavailable"];
+/** A gateway without this transport is no reason to stay away: another one may do. */
+const ABSENT: readonly Code[] = ["not_found", "method_not_allowed"];
+
+/**
+ * Opens a link over HTTP: one poll waits at the gateway, or one stream of events, and one send at a
+ * time goes up.
+ */
+export function openHttp(
+  { httpUrl, fetch, clock, requestTimeout }: ClientSettings,
+  events: LinkEvents,
+): Link {
+  const batch = batchOf(() => void pump());
+  /** What ends sends. */
+  const ups: Ends = new Set();
+  /** What ends receiving, and pauses. */
+  const downs: Ends = new Set();
+  let token: unknown;
+  let isOpen = true;
+  /** Whether receiving was ended so that it begins anew. */
+  let isRenewed = false;
+  let isHiding = false;
+  let failures = 0;
+  let streams = false;
+  let tried: ((failure?: Ending) => void) | undefined;
+  let isPumping = false;
+  let pumped: Promise<boolean> | undefined;
+  /** The send that is under way. */
+  let sending: Promise<boolean> | undefined;
+
+  const stop = (ends: Ends): void => ends.forEach((end) => end());
+
+  const drop = (): void => {
+    isOpen = false;
+    token = undefined;
+    stop(downs);
+    stop(ups);
+  };
+
+  const end = (ending?: Ending): void => {
+    if (!ending || !isOpen) return;
+    drop();
+    events.ended(ending);
+  };
+
+  const renew = (): void => {
+    isRenewed = true;
+    stop(downs);
+  };
+
+  const deliver = (values: unknown): void => {
+    failures = 0;
+    if (isOpen) events.frames(([] as unknown[]).concat(values ?? []));
+  };
+
+  const pause = (delay: number): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        downs.delete(done);
+        resolve();
+      };
+      const cancel = clock.schedule(delay, done);
+      downs.add(done);
+      if (!isOpen) done();
+    });
+
+  /** Waits before the next try, or ends the link. */
+  const stumble = ({ failure }: Answer): Promise<void> | void =>
+    PASSING.includes(failure.code) && failures < RETRY_DELAYS.length
+      ? pause(RETRY_DELAYS[failures++])
+      : end(failure);
+
+  /** Sends a request. @param read reads the answer; `wait` gives it so many milliseconds from now */
+  const ask = async (
+    path: string,
+    body: string,
+    ends = ups,
+    timeout = requestTimeout,
+    read: (response: Response, wait: (timeout: number) => void) => Promise<Answer> = answerOf,
+  ): Promise<Answer> => {
+    const over = new AbortController();
+    const abort = (): void => over.abort(LATE);
+    let cancel = clock.schedule(timeout, abort);
+    ends.add(abort);
+    try {
+      const response = await fetch(`${httpUrl}/api/push/${path}`, {
+        method: "POST",
+        // Without a type that a page of another origin would have to ask for first.
+        body,
+        // A request that outlives the page.
+        keepalive: isHiding,
+        // A redirect could lead the token astray, and none of our gateways answers with one.
+        redirect: "error",
+        signal: over.signal,
+      });
+      return await read(response, (timeout) => {
+        cancel();
+        cancel = clock.schedule(timeout, abort);
+      });
+    } catch (error) {
+      return { failure: endingOf(`The request to ${path} failed: ${error}`) };
+    } finally {
+      cancel();
+      ends.delete(abort);
+    }
+  };
+
+  /** @returns whether something came */
+  const poll = async (body: string): Promise<unknown> => {
+    const timeout = requestTimeout + 1000 * POLL_TIMEOUT;
+    const answer = await ask("poll/messages", body, downs, timeout);
+    if (!answer.value) return isRenewed ? 0 : await stumble(answer);
+    const { messages, poll_interval_hint: hint } = answer.value;
+    deliver(messages);
+    if (typeof hint === "number" && hint > 0) await pause(1000 * Math.min(hint, MAX_HINT));
+    return (messages as unknown[] | undefined)?.length;
+  };
+
+  const stream = async (body: string): Promise<void> => {
+    let isHeard = false;
+    const decide = (failure?: Ending): void => {
+      const tell = tried ?? end;
+      tried = undefined;
+      streams = !failure;
+      tell(failure);
+    };
+    const answer = await ask("sse", body, downs, FIRST_EVENT, async (response, wait) => {
+      if (!response.ok) return answerOf(response);
+      const take = eventReader((data) => {
+        isHeard = true;
+        decide();
+        deliver(parse(data, events));
+      });
+      const reader = response.body!.getReader();
+      for (let chunk; isOpen && !(chunk = await reader.read()).done;) {
+        if (!take(chunk.value)) end(endingOf("An event is too large."));
+        if (isHeard) wait(SILENCE);
+      }
+      return { failure: endingOf("The stream ended too soon.") };
+    });
+    if (isOpen && !isHeard && !isRenewed) decide(answer.failure);
+  };
+
+  const run = async (): Promise<void> => {
+    if (!isOpen) return;
+    const answer = await ask("poll/register", JSON.stringify({ connect: events.hello() }));
+    const { poll_token, connected } = answer.value ?? {};
+    if (typeof poll_token !== "string" || !isRecord(connected)) return end(answer.failure);
+    token = poll_token;
+    deliver(connected);
+    for (let wasSoon = false; isOpen;) {
+      const begun = clock.now();
+      const positions = events.positions();
+      const body = JSON.stringify({ poll_token, timeout: POLL_TIMEOUT, positions });
+      isRenewed = false;
+      const isEmpty = !await (streams ? stream : poll)(body);
+      const isSoon = isEmpty && clock.now() - begun < TOO_SOON;
+      if (isSoon && wasSoon) await pause(TOO_SOON);
+      wasSoon = isSoon;
+      // Of what was lost the next positions must tell: those of new subscriptions, too, which are
+      // known when they are answered.
+      if (isEmpty) await sending;
+    }
+  };
+
+  /** The body of the next send; `undefined` if nothing waits. */
+  const next = (): string | undefined => {
+    const frames = batch.take();
+    return token && frames[0]
+      ? `{"poll_token":${JSON.stringify(token)},"frames":[${frames}]}`
+      : undefined;
+  };
+
+  /** Sends batch by batch until nothing waits. @returns whether all of it was sent */
+  const pump = (): Promise<boolean> => {
+    if (!isPumping) pumped = sendAll();
+    return pumped!;
+  };
+
+  const sendAll = async (): Promise<boolean> => {
+    isPumping = true;
+    let isSent = true;
+    for (let body; isSent && (body = next());) isSent = await (sending = sendOne(body));
+    isPumping = false;
+    return isSent;
+  };
+
+  const sendOne = async (body: string): Promise<boolean> => {
+    let answer: Answer;
+    // An answer that is lost is asked for again with the same frames.
+    while (!(answer = await ask("poll/send", body)).value) {
+      if (isOpen) await stumble(answer);
+      if (!isOpen) return false;
+    }
+    deliver(answer.value.frames);
+    return true;
+  };
+
+  queueMicrotask(run);
+  return {
+    send: batch.add,
+    flush() {
+      isHiding = true;
+      for (let body; (body = next());) void ask("poll/send", body);
+      isHiding = false;
+    },
+    leave(goodbye, done) {
+      const body = JSON.stringify({ poll_token: token });
+      batch.add(goodbye);
+      isOpen = false;
+      stop(downs);
+      pump().then((isSaid) => !isSaid && token && ask("poll/unregister", body)).then(done);
+    },
+    drop,
+    renew,
+    stream(callback) {
+      streams = true;
+      tried = callback;
+      renew();
+    },
+  };
+}
+
+async function answerOf(response: Response): Promise<Answer> {
+  const { ok, status } = response;
+  const json = await response.json().catch(() => {});
+  const value = isRecord(json) ? json : undefined;
+  const { code, error } = value ?? {};
+  return {
+    value: ok ? value : undefined,
+    failure: endingOf(
+      typeof error === "string" ? error : `The gateway answered with status ${status}.`,
+      isCode(code) && !ABSENT.includes(code) ? code : undefined,
+    ),
+  };
+}

@@ -1,0 +1,81 @@
+import { isLoopback } from "../options/options.ts";
+
+/** What follows from the origin of a request. */
+export interface OriginVerdict {
+  /** Whether the request may be answered. */
+  readonly allowed: boolean;
+  /** Header fields of the answer that let the page read it. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const ANY = "*";
+/** Seconds for which a browser need not ask again. */
+const MAX_AGE = "600";
+/** What a request without a header `Origin` gets: no page has sent it. */
+const NO_PAGE: OriginVerdict = { allowed: true, headers: { vary: "Origin" } };
+
+/**
+ * Which pages may use the gateway (Fetch standard, section 3.3). Any program can send any `Origin`,
+ * so this protects people who visit a page, not the gateway: that is what tokens are for. No page
+ * is ever allowed to send credentials that its browser keeps.
+ */
+export class Origins {
+  readonly #allowed: ReadonlySet<string>;
+  readonly #listensAt: string | undefined;
+
+  /**
+   * @param allowed origins as browsers write them; `*` is any
+   * @param listensAt host that the gateway listens on; `undefined` if another server does that for it
+   */
+  constructor(allowed: readonly string[] | undefined, listensAt: string | undefined) {
+    this.#allowed = new Set(allowed);
+    this.#listensAt = listensAt;
+  }
+
+  /** Judges a request by the page that sent it. */
+  judge(request: Request, url: URL): OriginVerdict {
+    const origin = request.headers.get("origin");
+    if (origin === null) return NO_PAGE;
+    const isAny = this.#allowed.has(ANY);
+    const allowed = isAny || this.#allowed.has(origin) || this.#isOwn(origin, url);
+    return {
+      allowed,
+      headers: {
+        vary: "Origin",
+        // Who is refused may read why.
+        "access-control-allow-origin": isAny ? ANY : origin,
+        "access-control-expose-headers": "retry-after",
+      },
+    };
+  }
+
+  /** Whether a page is of the gateway's own host, or both are this machine's. */
+  #isOwn(origin: string, url: URL): boolean {
+    const page = URL.parse(origin);
+    if (page === null || page.host === "") return false;
+    // Behind a proxy that speaks TLS the page has another scheme, and so another port by default.
+    if (URL.parse(`${page.protocol}//${url.host}`)?.host === page.host) return true;
+    return isOfThisMachine(page.hostname) && isOfThisMachine(this.#listensAt ?? url.hostname);
+  }
+}
+
+/** Whether a browser asks what it may send. */
+export function isPreflight({ method, headers }: Request): boolean {
+  return method === "OPTIONS" && headers.has("access-control-request-method");
+}
+
+/** The answer to such a question. */
+export function preflight(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-methods": "GET, POST",
+      "access-control-allow-headers": "authorization, content-type, last-event-id",
+      "access-control-max-age": MAX_AGE,
+    },
+  });
+}
+
+function isOfThisMachine(hostname: string): boolean {
+  return isLoopback(hostname.replace(/^\[|\]$/g, "")) || hostname.endsWith(".localhost");
+}
