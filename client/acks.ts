@@ -85,11 +85,16 @@ export function acksOf(session: Session): Acks {
   };
 }
 
-/** Length of a value as JSON; of one that is nested too deeply to know, more than any window. */
-function sizeOf(data: Json): number {
-  try {
-    return JSON.stringify(data).length;
-  } catch {
-    return Infinity;
+/**
+ * About the length of a value as JSON: to write it would cost more than all else of receiving it, so
+ * names are left out. Of what is nested deeply, more than any window.
+ */
+function sizeOf(data: Json, levels = 99): number {
+  if (levels === 0) return Infinity;
+  if (typeof data === "string") return data.length;
+  let size = 16;
+  if (typeof data === "object") {
+    for (const each of Object.values(data ?? {})) size += sizeOf(each, levels - 1);
   }
+  return size;
 }

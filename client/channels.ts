@@ -4,6 +4,7 @@ import { Deferred } from "./deferred.ts";
 import { type Inbox, inboxOf, type Snapshot } from "./inbox.ts";
 import { type Incoming, readError, readIncoming, readSubscribed } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
+import { isSeq } from "./protocol/event_id.ts";
 import type { ConnectFrame, PollBody, Start } from "./protocol/frames.ts";
 import { route } from "./router.ts";
 import type { Session } from "./session.ts";
@@ -60,15 +61,18 @@ export interface Channels {
 const MAX_POSITIONS = 200_000;
 /** Most channels in one `connect` frame that the gateway has not accepted before. */
 const MAX_NEW = 64;
+/** Most frames that wait for a channel to flow, beside two windows: of this subscription and the last. */
+const MAX_EARLY = 1024;
 
 /** Makes the channels of a session. */
 export function channelsOf(session: Session): Channels {
-  const { settings, wire, emitter, requests } = session;
+  const { settings, wire, terms, emitter, requests } = session;
   const { clock, random, reconnectDelay, requestTimeout: timeout } = settings;
   const wanted: Map<string, Channel> = new Map();
   /** Channels to be unsubscribed from, until the gateway has said yes: on this connection or on a later one. */
   const leaving: Map<string, Deferred<void>> = new Map();
-  let snapshots: ReadonlyMap<string, Snapshot> = new Map();
+  /** What the page had before a reload of channels that have not flowed since. */
+  let snapshots: Map<string, Snapshot> = new Map();
 
   const want = (name: string, start: Start): Channel => {
     const channel: Omit<Channel, "inbox"> = {
@@ -121,6 +125,7 @@ export function channelsOf(session: Session): Channels {
     if (!channel.proved && stored === true) channel.stored = true;
     channel.proved = true;
     channel.tries = 0;
+    snapshots.delete(name);
     if (members.size === 0 && !channel.stored) return void drop(channel);
     // It says the same as the frame of that name.
     if (earlier) route(session, { type: "channel.epoch", channel: name, epoch, earlier });
@@ -129,7 +134,7 @@ export function channelsOf(session: Session): Channels {
     for (const each of waiting) each.resolve();
     for (const frame of channel.early.splice(0)) {
       // An earlier subscription's message may be on its way still.
-      const isStale = isNew && frame._redelivered !== true && Number(frame.seq) <= seq;
+      const isStale = isNew && frame._redelivered !== true && isSeq(frame.seq) && frame.seq <= seq;
       if (!isStale) route(session, frame);
     }
   };
@@ -171,9 +176,10 @@ export function channelsOf(session: Session): Channels {
   };
 
   const unsubscribe = (channel: string, left: Deferred<void>): void => {
-    requests.askOnce({ type: "channel.unsubscribe", channel }, () => {
+    requests.askOnce({ type: "channel.unsubscribe", channel }, (reply) => {
       left.resolve();
-      if (leaving.get(channel) === left) leaving.delete(channel);
+      // What the gateway cannot do now is asked for again over the next connection.
+      if (leaving.get(channel) === left && !readError(reply)?.retry) leaving.delete(channel);
     });
   };
 
@@ -189,7 +195,11 @@ export function channelsOf(session: Session): Channels {
     at(name, frame) {
       const channel = wanted.get(name);
       if (channel?.state === "flowing") return channel.inbox;
-      if (frame && channel?.state === "asked") channel.early.push(frame);
+      if (frame && channel?.state === "asked") {
+        // To leave one out would tell the gateway, with the next position, that it is settled.
+        const isTooMuch = channel.early.push(frame) > MAX_EARLY + 2 * terms.window;
+        if (isTooMuch) session.connector.abandon("Too much came before an answer.");
+      }
       return undefined;
     },
     has: (name) => (wanted.get(name)?.members.size ?? 0) > 0,
@@ -286,7 +296,7 @@ export function channelsOf(session: Session): Channels {
       snapshots = new Map();
     },
     restore(kept) {
-      snapshots = kept;
+      snapshots = new Map(kept);
       for (const [name, inbox] of this.inboxes()) {
         const snapshot = snapshots.get(name);
         if (snapshot) inbox.restore(snapshot);

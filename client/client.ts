@@ -193,12 +193,14 @@ export class PushClient<C = any> implements AsyncDisposable {
     const subscription = subscriptionOf(session, channel, handler, options);
     const { unsubscribe } = subscription;
     try {
-      await channels.ready(channel, signal);
+      const ready = channels.ready(channel, signal);
+      // After the wait's own listener, which gives the reason.
+      signal?.addEventListener("abort", unsubscribe);
+      await ready;
     } catch (error) {
       void unsubscribe();
       throw error;
     }
-    signal?.addEventListener("abort", unsubscribe);
     return subscription;
   }
 
@@ -282,7 +284,8 @@ export class PushClient<C = any> implements AsyncDisposable {
    * backlog at the gateway, it begins there, and what comes after the message waits for `subscribe`.
    *
    * @throws {DOMException} named `TimeoutError` if none came in time
-   * @throws {PushError} if the gateway refuses the channel, or the client is closed
+   * @throws {PushError} if the gateway refuses the channel, or the client is closed; `disconnected`
+   * if the channel is not subscribed within `requestTimeout`
    */
   async waitFor<T = Json, N extends ChannelName<C> = ChannelName<C>>(
     channel: N,

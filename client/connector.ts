@@ -134,6 +134,8 @@ export function connectorOf(settings: ClientSettings, host: ConnectorHost): Conn
           else accepted();
         });
       }
+      // To register takes the session over before anybody knows whether messages can come.
+      if (isLook && name !== "websocket") return input("look", transport + 1);
       const end = attempt(name, settings, {
         ...host,
         hello() {

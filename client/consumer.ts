@@ -10,9 +10,9 @@ export interface Entry {
   /** Its number now: a new epoch of the log may give a message another. */
   seq: number;
   /** Consumers that have not finished with it. */
-  readonly waiting: Set<Consumer>;
+  waiting: Consumer[];
   /** Consumers that need not see it again. */
-  readonly succeeded: Set<Consumer>;
+  succeeded: readonly Consumer[];
   /** How many consumers are at it now. */
   running: number;
   /** Seconds to wait before it is sent again, once a consumer has refused it. */
@@ -63,6 +63,17 @@ export interface ConsumerContext {
   left(consumer: Consumer, unfinished: readonly Entry[]): void;
 }
 
+/** Most messages that are handed out before others get their turn. */
+const TURN = 64;
+
+/** Takes an item out of a short list. @returns whether it was in */
+export function remove<T>(list: T[], item: T): boolean {
+  const at = list.indexOf(item);
+  if (at === list.length - 1) list.pop();
+  else if (at >= 0) list.splice(at, 1);
+  return at >= 0;
+}
+
 /** Makes a consumer. @param context its channel @param options how it takes */
 export function consumerOf(
   { wire, isAlive, finish, left }: ConsumerContext,
@@ -70,29 +81,31 @@ export function consumerOf(
 ): Consumer {
   const queue: Set<Entry> = new Set();
   /** Handed out, and neither settled nor given back. */
-  const begun: Set<Entry> = new Set();
-  let planned = false;
+  let begun: Entry[] = [];
+  let isPlanned = false;
 
   const begin = (entry: Entry): void => {
     room--;
     entry.running++;
     queue.delete(entry);
-    begun.add(entry);
+    begun.push(entry);
     hand(
       new Message(entry.received, (outcome) => {
-        if (begun.delete(entry)) entry.running--;
+        if (remove(begun, entry)) entry.running--;
         finish(entry, consumer, outcome);
         settled?.();
       }),
     );
   };
   const pump = (): void => {
-    if (planned) return;
-    planned = true;
+    if (isPlanned || queue.size === 0) return;
+    isPlanned = true;
     queueMicrotask(() => {
-      planned = false;
+      isPlanned = false;
+      let left = TURN;
       for (const entry of queue) {
         if (room <= 0 || wire.closed) return;
+        if (left-- === 0) return pump();
         begin(entry);
       }
     });
@@ -114,9 +127,9 @@ export function consumerOf(
     pump,
     detach: () => leave([]),
     release() {
-      const given = [...begun].filter(isAlive);
+      const given = begun.filter(isAlive);
       for (const entry of given) entry.running--;
-      begun.clear();
+      begun = [];
       leave(given);
     },
     clear: () => queue.clear(),

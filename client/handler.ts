@@ -38,7 +38,9 @@ export function attachHandler<T>(
     try {
       if (schema) Object.assign(message, { data: await conform(schema, message.data) });
       origin = "handler";
-      await handler(message as Message<T>);
+      const result = handler(message as Message<T>) as PromiseLike<unknown> | undefined | null;
+      // To wait for nothing would cost every message some turns.
+      if (result?.then) await result;
       if (isDone) message.ack();
     } catch (error) {
       const delay = RETRY_DELAY * terms.retryBackoff ** message.retryCount;

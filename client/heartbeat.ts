@@ -61,7 +61,7 @@ export function heartbeatOf(
   const watch = (delay = (interval + GRACE) / PARTS): void => {
     cancelWatch?.();
     cancelWatch = clock.schedule(delay, () => {
-      if (++quiet < PARTS) return watch();
+      if (++quiet <= PARTS) return watch();
       own.stop();
       silent("Nothing was heard for too long.");
     });
@@ -93,7 +93,7 @@ export function heartbeatOf(
     check() {
       if (!cancelWatch) return;
       wire.send({ type: "ping" });
-      quiet = PARTS - 1;
+      quiet = PARTS;
       watch(CHECK_TIMEOUT);
     },
   };

@@ -1,4 +1,4 @@
-import { type Consumer, consumerOf, type ConsumerOptions, type Entry } from "./consumer.ts";
+import { type Consumer, consumerOf, type ConsumerOptions, type Entry, remove } from "./consumer.ts";
 import type { PlacedMessage } from "./incoming.ts";
 import { addNumber, dropAbove, hasNumber, type Numbers, numbersOf, rangesOf } from "./numbers.ts";
 import type { Ack, EpochFrame, GapFrame, Position, Ranges } from "./protocol/frames.ts";
@@ -53,6 +53,8 @@ export interface Inbox {
 const MAX_RANGES = 2 * 4096;
 /** Ids remembered per channel across epochs (contract, "Order and storing"). */
 const MAX_IDS = 1000;
+/** Ended epochs that are known as such. */
+const MAX_EPOCHS = 8;
 
 /**
  * Makes the inbox of a channel.
@@ -65,7 +67,7 @@ export function inboxOf(
   { settings: { clock }, wire, terms, emitter, acks }: Session,
 ): Inbox {
   const { name } = channel;
-  const consumers: Set<Consumer> = new Set();
+  const consumers: Consumer[] = [];
   let epoch: string | undefined;
   /** Highest number that has arrived. */
   let last = 0;
@@ -77,9 +79,9 @@ export function inboxOf(
   /** Own messages, which are never delivered, split the ranges; the lowest are forgotten. */
   let settled: Numbers = [];
   let unacknowledged: Numbers = [];
-  /** Numbers of settled messages by the ids that they were published with. */
-  const ids: Map<string, number> = new Map();
-  const endedEpochs: Set<string | undefined> = new Set();
+  /** Settled messages with the ids that they were published with, the newest last. */
+  let ids: { readonly id: string; readonly seq: number }[] = [];
+  let endedEpochs: (string | undefined)[] = [];
   /** By its id, what may come again in this epoch: messages of earlier ones, `null` if settled. */
   const former: Map<string | undefined, Entry | null> = new Map();
   /** Number of the last gap behind all that had arrived. */
@@ -89,18 +91,30 @@ export function inboxOf(
   /** Numbers of single messages that were told as lost. */
   let lost: Numbers = [];
 
+  /** Remembers the id of a settled message: the newest ones, for some time twice as many. */
+  const remember = (id: string | undefined): void => {
+    former.delete(id);
+    former.set(id, null);
+    if (former.size < 2 * MAX_IDS) return;
+    // Many at a time: to find the oldest among what was deleted takes long.
+    for (const [oldest, entry] of former) {
+      if (former.size <= MAX_IDS) break;
+      if (!entry) former.delete(oldest);
+    }
+  };
+
   /** Makes sure that `wanted` is the epoch that numbers belong to. */
   const enter = (wanted: string, seq: number): boolean => {
-    if (endedEpochs.has(wanted)) return false;
-    if (wanted !== epoch) change(wanted, seq);
-    return true;
+    if (wanted === epoch) return true;
+    const isNew = !endedEpochs.includes(wanted);
+    if (isNew) change(wanted, seq);
+    return isNew;
   };
 
   /** Numbers belong to another epoch; those above `base` mean other messages there. */
   const change = (next: string | undefined, seq: number, base = -1): void => {
-    endedEpochs.add(epoch);
-    trim(ids);
-    for (const [id, at] of ids) if (at > base && ids.delete(id)) remember(former, id, null);
+    endedEpochs = [epoch, ...endedEpochs.slice(0, MAX_EPOCHS - 1)];
+    ids = ids.slice(-MAX_IDS).filter(({ id, seq }) => seq <= base || remember(id));
     for (const [at, entry] of open) {
       if (at <= base) continue;
       const { id } = entry.received;
@@ -120,22 +134,19 @@ export function inboxOf(
   const isCurrent = (entry: Entry): boolean => open.get(entry.seq) === entry;
 
   const hand = (entry: Entry): void => {
-    let isTaken = false;
-    for (const consumer of consumers) {
-      if (entry.succeeded.has(consumer)) continue;
-      entry.waiting.add(consumer);
-      consumer.offer(entry);
-      isTaken = true;
-    }
-    if (isTaken) return;
-    if (consumers.size > 0) settle(entry);
-    else held.add(entry);
+    const takers = consumers.filter((consumer) => !entry.succeeded.includes(consumer));
+    entry.waiting = takers;
+    for (const consumer of takers) consumer.offer(entry);
+    if (consumers.length === 0) held.add(entry);
+    else if (takers.length === 0) settle(entry);
   };
 
-  /** Every consumer is done with the entry, or gone. */
+  /** A consumer is done with the entry, or gone. */
   const conclude = (entry: Entry): void => {
-    if (entry.delay !== undefined && terms.delivery) refuse(entry, entry.delay);
-    else if (entry.delay !== undefined || entry.succeeded.size > 0) settle(entry);
+    const { delay } = entry;
+    if (entry.waiting.length > 0) return;
+    if (delay !== undefined && terms.delivery) refuse(entry, delay);
+    else if (delay !== undefined || entry.succeeded.length > 0) settle(entry);
     else hand(entry);
   };
 
@@ -166,14 +177,14 @@ export function inboxOf(
       open.delete(seq);
       acknowledge(received, seq);
     } else if (former.get(received.id) === entry) {
-      remember(former, received.id!, null);
+      remember(received.id);
     }
   };
 
   const acknowledge = ({ id, data }: PlacedMessage, seq: number): void => {
     addNumber(settled, seq);
     if (settled.length > MAX_RANGES) settled = settled.slice(MAX_RANGES / 2);
-    if (id !== undefined) remember(ids, id, seq);
+    if (id !== undefined && ids.push({ id, seq }) >= 2 * MAX_IDS) ids = ids.slice(-MAX_IDS);
     if (!terms.delivery) return;
     addNumber(unacknowledged, seq);
     acks.settled(data);
@@ -184,15 +195,15 @@ export function inboxOf(
     isAlive: (entry: Entry) => isCurrent(entry) || former.get(entry.received.id) === entry,
     finish(entry: Entry, consumer: Consumer, outcome: "acked" | { readonly delay: number }): void {
       // Who has given it back may still settle it, until somebody else has taken it.
-      if (!entry.waiting.delete(consumer) && !held.delete(entry)) return;
-      if (outcome === "acked") entry.succeeded.add(consumer);
+      if (!remove(entry.waiting, consumer) && !held.delete(entry)) return;
+      if (outcome === "acked") entry.succeeded = [...entry.succeeded, consumer];
       else entry.delay = Math.max(entry.delay ?? 0, outcome.delay);
-      if (entry.waiting.size === 0) conclude(entry);
+      conclude(entry);
     },
     left(consumer: Consumer, unfinished: readonly Entry[]): void {
-      consumers.delete(consumer);
+      remove(consumers, consumer);
       for (const entry of unfinished) {
-        if (entry.waiting.delete(consumer) && entry.waiting.size === 0) conclude(entry);
+        if (remove(entry.waiting, consumer)) conclude(entry);
       }
     },
   };
@@ -233,7 +244,7 @@ export function inboxOf(
     },
     reset() {
       change(undefined, 0);
-      endedEpochs.clear();
+      endedEpochs = [];
       for (const [id, entry] of former) if (entry) former.delete(id);
       held.clear();
       for (const consumer of consumers) consumer.clear();
@@ -241,30 +252,32 @@ export function inboxOf(
     receive(message) {
       const { seq, id } = message;
       if (!enter(message.epoch, seq - 1)) return false;
-      last = Math.max(last, seq);
+      if (seq > last) last = seq;
       let entry = open.get(seq);
       // Still received: left alone.
       if (entry && !refused.delete(entry)) return true;
       if (!entry) {
-        if (hasNumber(settled, seq) || former.get(id) === null) {
+        // Mostly empty: then no id needs to be hashed.
+        const before = former.size > 0 ? former.get(id) : undefined;
+        if (hasNumber(settled, seq) || before === null) {
           acknowledge(message, seq);
           return true;
         }
-        entry = former.get(id) ??
-          { received: message, seq, waiting: new Set(), succeeded: new Set(), running: 0, due: 0 };
-        former.delete(id);
+        entry = before ??
+          { received: message, seq, waiting: [], succeeded: [], running: 0, due: 0 };
+        if (before) former.delete(id);
         entry.seq = seq;
         open.set(seq, entry);
       }
       // One of an earlier epoch may be on its way still.
-      if (entry.waiting.size > 0 || held.has(entry)) return true;
+      if (entry.waiting.length > 0 || held.has(entry)) return true;
       entry.received = message;
       hand(entry);
       return true;
     },
     follow({ epoch: next, earlier }) {
       const base = earlier.find((era) => era.epoch === epoch)?.base;
-      if (base === undefined || next === epoch || endedEpochs.has(next)) return;
+      if (base === undefined || next === epoch || endedEpochs.includes(next)) return;
       const isLoss = last > base;
       change(next, Math.min(last, base), base);
       if (!isLoss) return;
@@ -279,9 +292,7 @@ export function inboxOf(
       const isOne = !isNew && !isEntry && seq !== lastGap;
       const isKnown = isEntry
         ? entryGap === -1 || entryGap === seq
-        : isOne
-        ? hasNumber(lost, seq)
-        : true;
+        : !isOne || hasNumber(lost, seq);
       if (isEntry) entryGap = seq;
       else if (isNew) lastGap = seq;
       if (isOne) {
@@ -292,17 +303,14 @@ export function inboxOf(
       }
       last = Math.max(last, seq);
       if (isNew || !isKnown) emitter.emit("gap", { channel: name, epoch: at, seq, reason });
-      const ack = { channel: name, epoch: at };
       // A notice of one message leaves those before it as they are.
-      wire.send({
-        type: "ack",
-        acks: [{ ...ack, ...isOne ? { ranges: [seq, seq] } : { upto: seq } }],
-      });
+      const part = isOne ? { ranges: [seq, seq] } : { upto: seq };
+      wire.send({ type: "ack", acks: [{ channel: name, epoch: at, ...part }] });
       return true;
     },
     attach(options) {
       const consumer = consumerOf(context, options);
-      consumers.add(consumer);
+      consumers.push(consumer);
       for (const entry of held) if (held.delete(entry)) hand(entry);
       return consumer;
     },
@@ -312,7 +320,7 @@ export function inboxOf(
     takeAck() {
       const ranges = rangesOf(unacknowledged);
       unacknowledged = [];
-      return ranges.length > 0 ? { channel: name, epoch: epoch!, ranges } : undefined;
+      return ranges[0] ? { channel: name, epoch: epoch!, ranges } : undefined;
     },
     refuseAgain() {
       for (const entry of refused) {
@@ -321,19 +329,4 @@ export function inboxOf(
       }
     },
   };
-}
-
-/** Remembers so many ids, the newest ones, and what is not settled; for some time twice as many. */
-function remember<T extends number | null, K>(known: Map<K, T | Entry>, id: K, value: T): void {
-  known.delete(id);
-  known.set(id, value);
-  if (known.size >= 2 * MAX_IDS) trim(known);
-}
-
-/** Forgets the oldest ids. Many at a time: to find the oldest among what was deleted takes long. */
-function trim<K>(known: Map<K, number | null | Entry>): void {
-  for (const [oldest, each] of known) {
-    if (known.size <= MAX_IDS) break;
-    if (typeof each !== "object" || each === null) known.delete(oldest);
-  }
 }

@@ -33,75 +33,61 @@ interface Place {
   seq: number;
 }
 
-/** Whether a member is of the right type. */
-type Test = (value: unknown) => unknown;
-
 /** Whether a value is a string. */
 export const isText = (value: unknown): value is string => typeof value === "string";
-const is = (wanted: string): Test => (value) => value === wanted;
-const orNone = (test: Test): Test => (value) => value === undefined || test(value);
+const isTextOrNone = (value: unknown): boolean => value === undefined || isText(value);
+const isPlaced = ({ channel, epoch, seq }: Record<string, unknown>): boolean =>
+  isText(channel) && isEpoch(epoch) && isSeq(seq);
 
-/** Makes a reader: it gives an object back whose members pass, and `undefined` for anything else. */
-export function reader<T>(
-  shape: { readonly [key: string]: Test },
-): (value: unknown) => T | undefined {
-  const tests = Object.entries(shape);
-  return (value) =>
-    isRecord(value) && tests.every(([key, test]) => test(value[key])) ? value as T : undefined;
-}
+/** Makes a reader: it gives an object back that passes, and `undefined` for anything else. */
+export const reader =
+  <T>(test: (object: Record<string, unknown>) => boolean) => (value: unknown): T | undefined =>
+    isRecord(value) && test(value) ? value as T : undefined;
 
-const PLACE = { channel: isText, epoch: isEpoch, seq: isSeq };
-const readEra = reader({ epoch: isEpoch, base: isSeq });
+const readEra = reader(({ epoch, base }) => isEpoch(epoch) && isSeq(base));
 
 /** Reads anything that has a type. */
-export const readIncoming: (value: unknown) => Incoming | undefined = reader({ type: isText });
+export const readIncoming: (value: unknown) => Incoming | undefined = reader(({ type }) =>
+  isText(type)
+);
 
 /** Reads a `channel_message`. */
-export const readMessage: (frame: Incoming) => PlacedMessage | undefined = reader({
-  ...PLACE,
-  seq: (seq) => isSeq(seq) && seq > 0,
-  data: (data) => data !== undefined,
-  event_id: isText,
-  timestamp: Number.isFinite,
-  source: (source) => source === null || isText(source),
-  id: orNone(isText),
-  _retry_count: orNone(isSeq),
+export const readMessage: (frame: Incoming) => PlacedMessage | undefined = reader((frame) => {
+  const { seq, source, _retry_count: count } = frame;
+  return isPlaced(frame) && seq !== 0 && frame.data !== undefined && isText(frame.event_id) &&
+    Number.isFinite(frame.timestamp) && (source === null || isText(source)) &&
+    isTextOrNone(frame.id) && (count === undefined || isSeq(count));
 });
 
 /** Reads a `channel.subscribed` of the extended wire. */
-export const readSubscribed: (frame: Incoming) => Foothold | undefined = reader({
-  ...PLACE,
-  type: is("channel.subscribed"),
-});
+export const readSubscribed: (frame: Incoming) => Foothold | undefined = reader((frame) =>
+  frame.type === "channel.subscribed" && isPlaced(frame)
+);
 
 /** Reads a `channel.epoch`. */
-export const readEpoch: (frame: Incoming) => EpochFrame | undefined = reader({
-  channel: isText,
-  epoch: isEpoch,
-  earlier: (list) => Array.isArray(list) && list.length <= MAX_EARLIER && list.every(readEra),
-});
+export const readEpoch: (frame: Incoming) => EpochFrame | undefined = reader((
+  { channel, epoch, earlier },
+) =>
+  isText(channel) && isEpoch(epoch) && Array.isArray(earlier) && earlier.length <= MAX_EARLIER &&
+  earlier.every(readEra)
+);
 
 /** Reads a `channel.gap`. */
-export const readGap: (frame: Incoming) => GapFrame | undefined = reader({
-  ...PLACE,
-  reason: (reason) => reason === "retention" || reason === "epoch",
-});
+export const readGap: (frame: Incoming) => GapFrame | undefined = reader((frame) =>
+  isPlaced(frame) && (frame.reason === "retention" || frame.reason === "epoch")
+);
 
 /** Reads a `channel.published`. */
-export const readPublished: (frame: Incoming) => PublishedFrame | undefined = reader({
-  ...PLACE,
-  type: is("channel.published"),
-  delivered: isSeq,
-  event_id: isText,
-});
+export const readPublished: (frame: Incoming) => PublishedFrame | undefined = reader((frame) =>
+  frame.type === "channel.published" && isPlaced(frame) && isSeq(frame.delivered) &&
+  isText(frame.event_id)
+);
 
 /** Reads who the client is from `connected`; the terms in it are read by `termsOf`. */
-export const readConnected: (frame: Incoming) => ConnectedFrame | undefined = reader({
-  type: is("connected"),
-  client_id: isClientId,
-  subscriptions: Array.isArray,
-  secret: orNone(isText),
-});
+export const readConnected: (frame: Incoming) => ConnectedFrame | undefined = reader((frame) =>
+  frame.type === "connected" && isClientId(frame.client_id) &&
+  Array.isArray(frame.subscriptions) && isTextOrNone(frame.secret)
+);
 
 /** Reads an `error`, as what a promise rejects with. A code that this version does not know becomes `internal`. */
 export function readError({ type, code, message }: Incoming): PushError | undefined {

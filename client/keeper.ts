@@ -47,6 +47,8 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
   let key: string | undefined;
   let held: string | undefined;
   let unlock: (() => void) | undefined;
+  /** Grows when the name is given back: whoever asked for it before must not have it. */
+  let era = 0;
 
   const takeKey = (): string => {
     for (let i = 0; key === undefined; i++) {
@@ -64,8 +66,13 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
   };
   const hold = async (name: string): Promise<boolean> => {
     if (held === name) return true;
+    const asked = era;
     const release = await keep.lock(`push:${name}`).catch(() => undefined);
     if (!release) return false;
+    if (asked !== era) {
+      release();
+      return false;
+    }
     unlock?.();
     unlock = release;
     held = name;
@@ -87,6 +94,7 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
       }
     },
     release(forget) {
+      era++;
       if (forget && held !== undefined) write(null);
       if (key !== undefined) used.delete(key);
       unlock?.();

@@ -163,7 +163,7 @@ function urlsOf(url: unknown, apiUrl: unknown): { socketUrl: string; httpUrl: st
   const [, scheme, rest, base, ws = "", slashes, query = ""] = partsOf("url", url);
   // With an HTTP address the gateway itself is meant, so the socket has its usual place there.
   const isBase = scheme === "http";
-  const [, , apiRest, apiBase, apiWs = ""] = partsOf("apiUrl", apiUrl ?? url);
+  const [, , apiRest, apiBase, apiWs = ""] = partsOf("apiUrl", apiUrl === undefined ? url : apiUrl);
   return {
     socketUrl: `ws${rest}${base}${isBase ? "/ws" : ws + slashes}${query}`,
     httpUrl: `http${apiRest}${apiUrl ? apiBase + apiWs : isBase || ws ? base : ""}`,

@@ -3,9 +3,10 @@ import type { Emitter, PresenceMember } from "./events.ts";
 import { type Incoming, isText, reader, stringsOf } from "./incoming.ts";
 import type { Json, PresenceEntry, PresenceState } from "./protocol/frames.ts";
 
-const STATE = { client_id: isText, status: isText };
-const readState = reader<PresenceState>(STATE);
-const readMember = reader<PresenceEntry>({ ...STATE, last_seen: Number.isFinite });
+const readState = reader<PresenceState>((state) => isText(state.client_id) && isText(state.status));
+const readMember = reader<PresenceEntry>((state) =>
+  readState(state) !== undefined && Number.isFinite(state.last_seen)
+);
 
 /** Events about others, and where a diff has them. */
 const EVENTS = [

@@ -19,9 +19,8 @@ export function route(session: Session, value: unknown): void {
   const frame = readIncoming(value);
   // A key of any other type finds nothing.
   const id = frame?.request_id as number;
-  if (frame && (outbox.reply(id, frame) || requests.reply(id, frame) || take(session, frame))) {
-    return;
-  }
+  const isReply = id !== undefined && (outbox.reply(id, frame!) || requests.reply(id, frame!));
+  if (isReply || (frame && take(session, frame))) return;
   const type = String(frame?.type).slice(0, 40);
   reportGarbage(session, `A frame of type ${type} makes no sense here.`);
 }

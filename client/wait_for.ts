@@ -36,14 +36,18 @@ export function waitFor<T>(
     found.reject(error);
   const member: Member = { end, pause: end };
   const hand = (message: Message<T>): void => {
+    // A schema may take its time.
+    if (found.settled) return consumer.release();
     message.ack();
     try {
       if (!match || match(message as Message<never>)) found.resolve(message);
     } catch (error) {
       found.reject(error);
     }
+    consumer.more();
   };
-  const consumer = attachHandler(session, channels.join(channel, member, {}), hand, { schema });
+  const inbox = channels.join(channel, member, {});
+  const consumer = attachHandler(session, inbox, hand, { schema, ack: "pull" });
   found.whenSettled(() => {
     consumer.detach();
     void channels.leave(channel, member, clientId !== undefined);

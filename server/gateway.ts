@@ -5,7 +5,6 @@ import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from ".
 import { byteLength } from "./dialog/fields.ts";
 import { Origins } from "./http/origins.ts";
 import { Pollers } from "./http/pollers.ts";
-import { fail } from "./http/respond.ts";
 import { answer, type PushParts } from "./http/router.ts";
 import { EventStreams } from "./http/streams.ts";
 import { Sockets } from "./http/upgrade.ts";
@@ -145,12 +144,13 @@ export class Gateway {
    * `Deno.serve((request) => gateway.fetch(request))`.
    */
   readonly fetch = async (request: Request): Promise<Response> => {
+    let failed = false;
     if (this.#stopping === undefined) {
       try {
         await this.#open();
       } catch (error) {
         console.error("The gateway could not open.", error);
-        return fail("unavailable", "The gateway could not open its store.");
+        failed = true;
       }
     }
     return await answer({
@@ -158,6 +158,7 @@ export class Gateway {
       uptime: this.#clock.now() - this.#startedAt,
       draining: this.#stopping !== undefined,
       origins: this.#origins,
+      failed,
       push: this.#push,
     }, request);
   };

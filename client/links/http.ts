@@ -236,7 +236,12 @@ export function openHttp(
     send: batch.add,
     flush() {
       isHiding = true;
-      for (let body; (body = next());) void ask("poll/send", body);
+      for (let body; (body = next());) {
+        // The page may come back.
+        void ask("poll/send", body).then(({ value, failure }) =>
+          value ? deliver(value.frames) : end(failure)
+        );
+      }
       isHiding = false;
     },
     leave(goodbye, done) {

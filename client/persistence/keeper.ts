@@ -11,6 +11,8 @@ import { type KeptPublish, keyOf, type OutboxStore, readKept } from "./store.ts"
 
 /** What a {@linkcode Keeper} needs. */
 export interface KeeperSettings {
+  /** Name of the outbox. */
+  readonly name: string;
   readonly store: OutboxStore;
   readonly owners: Owners;
   readonly clock: Clock;
@@ -35,8 +37,11 @@ interface Live {
 
 /** What waits to be sent to one channel, in order: what pages before this one left, and what this one made. */
 interface Lane {
+  readonly channel: string;
   readonly left: KeptPublish[];
   readonly waiting: Live[];
+  /** What is being written down, to be sent then. */
+  writing: readonly Live[];
   isBusy: boolean;
   /** Refusals in a row of the first that was left. */
   tries: number;
@@ -47,8 +52,8 @@ interface Lane {
 const RESEND_WINDOW = 1000 * (IDEMPOTENCY_WINDOW - 30);
 /** Milliseconds that the machine's clock may be set back without a doubt about the age of a publish. */
 const SLACK = 5000;
-/** Milliseconds to wait for what earlier pages have left. */
-const ADOPT_TIMEOUT = 2000;
+/** Milliseconds to wait for what earlier pages have left, or for what is to be written down. */
+const STORE_TIMEOUT = 2000;
 /** Refusals that say that nothing was stored. */
 const NOT_STORED: readonly Code[] = ["rate_limited", "unavailable", "store_full", "outbox_full"];
 /** Wait after a refusal that may be over later, in milliseconds. */
@@ -69,7 +74,16 @@ export class Keeper implements PublishKeeper {
   #count = 0;
   #size = 0;
   #isFailing = false;
-  #isAdopting = false;
+  /** Whether writing took too long, and has not ended since. */
+  #isHanging = false;
+  /** There while what earlier pages have left is looked for. */
+  #cancelAdopt: Cancel | undefined;
+  /** Writes under way, by key. */
+  readonly #writes: Map<string, Promise<void>> = new Map();
+  /** Ends of the waits for them. */
+  readonly #waits: Set<() => void> = new Set();
+  /** Changes when the client is closed. */
+  #era = 0;
 
   /** @param settings what it needs */
   constructor(settings: KeeperSettings) {
@@ -105,7 +119,8 @@ export class Keeper implements PublishKeeper {
     // Before another page could take what is written down for that of a page that is gone.
     void this.#settings.owners.hold(this.#owner);
     const key = keyOf(this.#owner, order);
-    const kept = { key, owner: this.#owner, order, channel, id, data, echo, at: clock.now() };
+    const { name } = this.#settings;
+    const kept = { name, key, owner: this.#owner, order, channel, id, data, echo, at: clock.now() };
     const live: Live = {
       kept,
       head,
@@ -134,26 +149,26 @@ export class Keeper implements PublishKeeper {
 
   /** Takes over what pages that are gone have left; until then nothing is sent, so that it goes first. */
   #adopt(): void {
-    if (this.#isAdopting) return;
-    this.#isAdopting = true;
+    if (this.#cancelAdopt) return;
     const done = (): void => {
       cancel();
-      this.#isAdopting = false;
+      if (this.#cancelAdopt === cancel) this.#cancelAdopt = undefined;
       this.#pumpAll();
     };
     // A database that another page blocks must not hold up what is published now.
-    const cancel = this.#settings.clock.schedule(ADOPT_TIMEOUT, done);
+    const cancel = this.#cancelAdopt = this.#settings.clock.schedule(STORE_TIMEOUT, done);
     this.#load().then(done, done);
   }
 
   async #load(): Promise<void> {
-    const { store, owners, maxPublishes, maxSize } = this.#settings;
+    const { name, store, owners, maxPublishes, maxSize } = this.#settings;
+    const era = this.#era;
     const found: Map<string, KeptPublish[]> = new Map();
     await owners.hold(this.#owner);
     await this.#try(async () => {
       for (const value of await store.load()) {
         const kept = readKept(value);
-        if (!kept || kept.owner === this.#owner || this.#taken.has(kept.key)) continue;
+        if (kept?.name !== name || kept.owner === this.#owner) continue;
         const list = found.get(kept.owner) ?? [];
         found.set(kept.owner, list);
         list.push(kept);
@@ -161,16 +176,20 @@ export class Keeper implements PublishKeeper {
     });
     const left: KeptPublish[] = [];
     for (const [owner, list] of found) {
-      if (await owners.hold(owner)) left.push(...list.sort((a, b) => a.order - b.order));
+      // Who was closed meanwhile leaves it to the next page.
+      if (era !== this.#era) return;
+      if (await owners.hold(owner)) left.push(...list.filter(({ key }) => !this.#taken.has(key)));
     }
-    if (left.length === 0) return;
+    if (era !== this.#era) return;
     const begins = new Map<string, number>();
     for (const { owner, at } of left) begins.set(owner, Math.min(at, begins.get(owner) ?? at));
     // Within one page the order is known, whatever its clock did.
-    left.sort((a, b) =>
-      a.owner === b.owner ? a.order - b.order : begins.get(a.owner)! - begins.get(b.owner)!
-    );
+    left.sort((a, b) => {
+      if (a.owner === b.owner) return a.order - b.order;
+      return begins.get(a.owner)! - begins.get(b.owner)! || (a.owner < b.owner ? -1 : 1);
+    });
     for (const kept of left) {
+      if (this.#taken.has(kept.key)) continue;
       this.#taken.add(kept.key);
       if (this.#count >= maxPublishes || this.#size + kept.data.length > maxSize) {
         this.#giveUp(kept, new PushError("outbox_full", "More was kept than may be."));
@@ -184,16 +203,27 @@ export class Keeper implements PublishKeeper {
   #lane(channel: string): Lane {
     const known = this.#lanes.get(channel);
     const lane = known ??
-      { left: [], waiting: [], isBusy: false, tries: 0, cancelRetry: undefined };
+      {
+        channel,
+        left: [],
+        waiting: [],
+        writing: [],
+        isBusy: false,
+        tries: 0,
+        cancelRetry: undefined,
+      };
     this.#lanes.set(channel, lane);
     return lane;
   }
 
   /** Sends what may be sent. */
   #pump(lane: Lane): void {
-    const isReady = this.#host?.client.isConnected === true && !this.#isAdopting;
-    if (lane.isBusy || lane.cancelRetry || !isReady) return;
-    if (lane.left.length === 0 && lane.waiting.length === 0) return;
+    if (lane.isBusy || lane.cancelRetry) return;
+    if (lane.left.length === 0 && lane.waiting.length === 0) {
+      this.#lanes.delete(lane.channel);
+      return;
+    }
+    if (this.#host?.client.isConnected !== true || this.#cancelAdopt) return;
     lane.isBusy = true;
     const sent = lane.left.length > 0 ? this.#sendLeft(lane) : this.#sendAll(lane);
     const next = (): void => {
@@ -225,7 +255,9 @@ export class Keeper implements PublishKeeper {
       return done(new PushError("disconnected", detail));
     }
     const marked = { ...first, sentAt: sentAt ?? now };
-    if (sentAt === undefined) await this.#put(marked);
+    if (sentAt === undefined) await this.#inTime(this.#put(marked));
+    // The client was closed meanwhile: the next page goes on.
+    if (lane.left[0] !== first) return;
     lane.left[0] = marked;
     const { channel, id, data, echo } = first;
     const head = { type: "channel.publish", channel, id, ...echo && { echo } } as const;
@@ -237,8 +269,7 @@ export class Keeper implements PublishKeeper {
     }
     const { code, retry } = failure ?? {};
     const isUnsent = code === "disconnected" || NOT_STORED.includes(code!);
-    if (isUnsent && sentAt === undefined) await this.#put(first);
-    // The client was closed meanwhile: the next page goes on.
+    if (isUnsent && sentAt === undefined) await this.#inTime(this.#put(first));
     if (lane.left[0] !== marked) return;
     if (!failure || !retry) return done(failure);
     lane.left[0] = isUnsent ? first : marked;
@@ -252,10 +283,11 @@ export class Keeper implements PublishKeeper {
   /** Sends all that waits, once it is written down that it was sent. */
   #sendAll(lane: Lane): Promise<void> | undefined {
     const sentAt = this.#settings.clock.now();
-    const all = lane.waiting.splice(0);
+    const all = lane.writing = lane.waiting.splice(0);
     const written = all.map((live) => this.#put(live.kept = { ...live.kept, sentAt }))
       .filter((each) => each !== undefined);
     const send = (): void => {
+      lane.writing = [];
       for (const live of all) {
         const { answer, head, kept, timeout, signal } = live;
         if (answer.settled) continue;
@@ -265,12 +297,15 @@ export class Keeper implements PublishKeeper {
       }
     };
     if (written.length === 0) return void send();
-    return Promise.all(written).then(send);
+    return this.#inTime(Promise.all(written)).then(send);
   }
 
   /** The client is closed: whoever waits hears it, and what was left is left to the next page. */
   #close(reason: string): void {
     const error = new PushError("disconnected", reason);
+    this.#era++;
+    this.#cancelAdopt?.();
+    this.#cancelAdopt = undefined;
     for (const lane of this.#lanes.values()) {
       lane.cancelRetry?.();
       lane.cancelRetry = undefined;
@@ -278,8 +313,9 @@ export class Keeper implements PublishKeeper {
         this.#counted(kept, -1);
         this.#taken.delete(kept.key);
       }
-      for (const { answer } of [...lane.waiting]) answer.reject(error);
+      for (const { answer } of [...lane.waiting, ...lane.writing]) answer.reject(error);
     }
+    for (const end of [...this.#waits]) end();
     this.#settings.owners.release();
   }
 
@@ -294,7 +330,11 @@ export class Keeper implements PublishKeeper {
 
   #forget(kept: KeptPublish, count = -1): void {
     if (count < 0) this.#counted(kept, count);
-    void this.#try(() => this.#settings.store.remove(kept.key));
+    const remove = () => this.#try(() => this.#settings.store.remove(kept.key));
+    // What is written later would stay.
+    const writing = this.#writes.get(kept.key);
+    if (writing) void writing.then(remove);
+    else void remove();
   }
 
   #counted({ data }: KeptPublish, count: number): void {
@@ -304,18 +344,58 @@ export class Keeper implements PublishKeeper {
 
   /** Writes down. @returns a promise, if the store needs time */
   #put(kept: KeptPublish): Promise<void> | undefined {
-    return this.#try(() => this.#settings.store.put(kept), true);
+    const { store } = this.#settings;
+    const written = this.#try(() => store.put(kept), () => {
+      // What is there says that it was never sent.
+      if (kept.sentAt !== undefined) void this.#try(() => store.remove(kept.key));
+    });
+    if (!written) return;
+    const { key } = kept;
+    const all = Promise.all([this.#writes.get(key), written]).then(() => {
+      if (this.#writes.get(key) === all) this.#writes.delete(key);
+    });
+    this.#writes.set(key, all);
+    return written;
   }
 
-  /** A store that fails costs the keeping, and nothing else: the first failure of a row is told. */
-  #try(task: () => void | Promise<void>, isWriting = false): Promise<void> | undefined {
+  /** Waits for what is written, but not for a store that hangs. */
+  async #inTime(written: Promise<unknown> | undefined): Promise<void> {
+    if (!written || this.#isHanging) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.#waits.delete(end);
+        resolve();
+      };
+      const cancel = this.#settings.clock.schedule(STORE_TIMEOUT, () => {
+        this.#isHanging = true;
+        this.#failed(new DOMException("The store does not answer.", "TimeoutError"));
+        end();
+      });
+      this.#waits.add(end);
+      void written.then(end);
+    });
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#isFailing) this.#host?.report(error, undefined);
+    this.#isFailing = true;
+  }
+
+  /**
+   * A store that fails costs the keeping, and nothing else: the first failure of a row is told.
+   *
+   * @param unwritten follows when what is to be written is not
+   */
+  #try(task: () => void | Promise<void>, unwritten?: () => void): Promise<void> | undefined {
     const failed = (error: unknown): void => {
-      if (!this.#isFailing) this.#host?.report(error, undefined);
-      this.#isFailing = true;
+      if (unwritten) this.#isHanging = false;
+      this.#failed(error);
+      unwritten?.();
     };
     const worked = (): void => {
       // What is full can be read, and lets remove.
-      if (isWriting) this.#isFailing = false;
+      if (unwritten) this.#isHanging = this.#isFailing = false;
     };
     try {
       const result = task();

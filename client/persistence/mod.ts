@@ -31,8 +31,8 @@
  * - **Refused for now**: tried again after a growing while; what follows on its channel waits.
  *   **Refused for good**: the `error` event tells why.
  *
- * These `error` events have the origin `outbox`. A store that fails, because it is full say, costs the
- * keeping and nothing else, and is told in the same way, once.
+ * These `error` events have the origin `outbox`. A store that fails, because it is full say, or does not
+ * answer for 2 seconds, costs the keeping and nothing else, and is told in the same way, once.
  *
  * ## Several tabs
  *
@@ -96,7 +96,13 @@ export function keepPublishes(store: OutboxStore, options: KeepOptions = {}): Pu
     clock: having(["now", "schedule"], systemClock),
     random: typed("function", systemRandom),
   });
-  return new Keeper({ ...o, store, owners: new Owners(name, o.locks), maxAge: 1000 * o.maxAge });
+  return new Keeper({
+    ...o,
+    name,
+    store,
+    owners: new Owners(name, o.locks),
+    maxAge: 1000 * o.maxAge,
+  });
 }
 
 function browserLocks(): OwnerLocks | undefined {

@@ -17,6 +17,8 @@ export class Owners {
   readonly #locks: OwnerLocks | undefined;
   /** What gives the names back that are held here. */
   readonly #own: Map<string, () => void> = new Map();
+  /** Changes when all names are given back. */
+  #era = 0;
 
   /** @param name of the outbox @param locks of the browser, if there are any */
   constructor(name: string, locks: OwnerLocks | undefined) {
@@ -27,13 +29,20 @@ export class Owners {
   /** Holds a name until the page is gone. @returns whether it is held by this page */
   async hold(owner: string): Promise<boolean> {
     if (this.#own.has(owner)) return true;
+    const era = this.#era;
     const release = this.#locks ? await this.#lock(this.#locks, owner) : this.#take(owner);
-    if (release) this.#own.set(owner, release);
-    return release !== undefined;
+    if (!release) return this.#own.has(owner);
+    if (era !== this.#era) {
+      release();
+      return false;
+    }
+    this.#own.set(owner, release);
+    return true;
   }
 
   /** Gives all names back. */
   release(): void {
+    this.#era++;
     for (const release of this.#own.values()) release();
     this.#own.clear();
   }

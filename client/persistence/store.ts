@@ -4,6 +4,8 @@ import { MAX_PUBLISH_ID } from "../protocol/limits.ts";
 
 /** A publish, as a store keeps it: plain values that `JSON` and the structured clone can carry. */
 export interface KeptPublish {
+  /** Name of the outbox that it belongs to. */
+  readonly name: string;
   /** Names it in the store. */
   readonly key: string;
   /** Names the client that made it. */
@@ -34,20 +36,19 @@ export interface OutboxStore {
   remove(key: string): void | Promise<void>;
 }
 
-/** Longest payload that is believed, in characters: more than any gateway takes by default. */
-const MAX_DATA = 1_048_576;
-
 /** Reads what a store gives. Any script of the page can write there, so nothing of it is believed. */
 export function readKept(value: unknown): KeptPublish | undefined {
   if (!isRecord(value)) return undefined;
-  const { key, owner, order, channel, id, data, echo, at, sentAt } = value;
-  const fits = typeof key === "string" && typeof owner === "string" && owner.length <= 64 &&
+  const { name, key, owner, order, channel, id, data, echo, at, sentAt } = value;
+  const fits = typeof name === "string" && typeof key === "string" && typeof owner === "string" &&
+    owner.length <= 64 &&
     key === keyOf(owner, Number(order)) && Number.isSafeInteger(order) && isChannelName(channel) &&
     typeof id === "string" && id !== "" && id.length <= MAX_PUBLISH_ID && isJson(data) &&
     typeof echo === "boolean" && Number.isFinite(at) &&
     (sentAt === undefined || Number.isFinite(sentAt));
   return fits
     ? {
+      name,
       key,
       owner,
       order: order as number,
@@ -67,7 +68,7 @@ export function keyOf(owner: string, order: number): string {
 }
 
 function isJson(data: unknown): boolean {
-  if (typeof data !== "string" || data.length > MAX_DATA) return false;
+  if (typeof data !== "string") return false;
   try {
     JSON.parse(data);
     return true;

@@ -214,8 +214,9 @@ export class Relay {
       if (frame.echo === true) tab.own.delete(key);
       else tab.own.add(key);
     }
-    // To the gateway all tabs are one client, and the others are to get it.
-    this.#forward(tab, { ...frame, ...stream && { echo: true } }, others);
+    // To the gateway all tabs are one client, and the others are to get it: also one that comes back
+    // after this, so that its channel is not known here yet.
+    this.#forward(tab, { ...frame, echo: true }, others);
   }
 
   /** Passes a question on, and its answer back. */

@@ -118,9 +118,10 @@ export class Seat {
   /** Becomes the relay as soon as the lock is there, for as long as nobody takes it away. */
   #queue(options: { readonly signal?: AbortSignal; readonly steal?: boolean }, stay: object): void {
     const isHere = (): boolean => this.#stay === stay;
+    const held = this.#held;
     this.#parts.platform.locks.request(this.#group, options, () => {
       if (isHere() && !this.#relay) this.#lead();
-      return this.#held;
+      return held;
     }).catch(() => {
       const relay = this.#relay;
       if (!isHere() || !relay) return;

@@ -46,8 +46,9 @@ export class TabSocket implements WebSocketLike {
     this.#say("text", text);
   }
 
-  /** Closes it; with 1000 the relay answers when the goodbye before it is said. */
+  /** Closes it; with 1000 the relay answers when the goodbye before it is said. A second call ends the wait. */
   close(code?: number): void {
+    if (this.#state === CLOSING && code === undefined) this.#end(1000, "");
     if (this.#state >= CLOSING) return;
     const isOpen = this.#state === OPEN;
     this.#say("close");

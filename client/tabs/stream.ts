@@ -164,6 +164,8 @@ export class Stream {
     const isBack = this.#epoch !== undefined;
     this.#state = "flowing";
     if (epoch !== this.#epoch) this.#continue(epoch, seq, earlier);
+    // All that is not settled by the position comes again.
+    if (isBack) this.#settled = new RangeSet();
     this.#stored = stored;
     this.#earlier = earlier;
     this.#seq = this.#gone = seq;
@@ -297,7 +299,8 @@ export class Stream {
 
   /** Takes what is to be acknowledged. */
   takeAck(): Ack | undefined {
-    if (this.#settled.size === 0 || this.#epoch === undefined) return undefined;
+    // Where the gateway goes back, who asked for it has not settled what comes again.
+    if (this.#settled.size === 0 || this.#epoch === undefined || this.#state !== "flowing") return;
     const ranges = this.#settled.toRanges();
     this.#settled = new RangeSet();
     return { channel: this.channel, epoch: this.#epoch, ranges };

@@ -1,3 +1,4 @@
+import type { Transport } from "@push/client";
 import { type SeededRandom, seededRandom } from "../../server/testing/seeded_random.ts";
 import type { GatewayNode } from "../cluster/gateways.ts";
 import { FrameSubscriber } from "./frames.ts";
@@ -38,6 +39,8 @@ export interface Load {
   readonly rate?: number;
   /** Subscribers with `@push/client` over WebSocket. @default {2} */
   readonly sockets?: number;
+  /** …over server-sent events. @default {1} */
+  readonly streams?: number;
   /** …and over long-polling. @default {1} */
   readonly pollers?: number;
   /** Subscribers of the fixed wire. @default {1} */
@@ -53,6 +56,9 @@ const QUICK = [
 
 /** …and with a Redis behind them. */
 const QUICK_REDIS = ["--redis-lease=2", "--redis-command-timeout=1"];
+
+/** What subscribers are called, by how they are connected. */
+const NAMES = { websocket: "socket", sse: "stream", longpoll: "poller" } as const;
 
 /** Longest time in milliseconds until everything has arrived that will. */
 const PATIENCE = 30_000;
@@ -177,11 +183,11 @@ export class World implements AsyncDisposable {
     channels: readonly string[],
     { policy, transport = "websocket", url = this.url }: {
       policy?: SubscriberOptions["policy"];
-      transport?: "websocket" | "longpoll";
+      transport?: Transport;
       url?: string;
     } = {},
   ): Promise<HandlerSubscriber> {
-    const name = this.name(transport === "websocket" ? "socket" : "poller");
+    const name = this.name(NAMES[transport]);
     const options = { history: this.history, url, name, channels, policy };
     const subscriber = await HandlerSubscriber.join(options, [transport]);
     this.#subscribers.push(subscriber);
@@ -210,10 +216,19 @@ export class World implements AsyncDisposable {
 
   /** Subscribers of all kinds come, and publishers begin. */
   async load(load: Load = {}): Promise<void> {
-    const { channels = 2, publishers = 2, rate, sockets = 2, pollers = 1, frames = 1 } = load;
+    const {
+      channels = 2,
+      publishers = 2,
+      rate,
+      sockets = 2,
+      streams = 1,
+      pollers = 1,
+      frames = 1,
+    } = load;
     const names = Array.from({ length: channels }, (_, n) => `channel-${n + 1}`);
     await noteResources(this, "before");
     for (let n = 0; n < sockets; n++) await this.handler(names);
+    for (let n = 0; n < streams; n++) await this.handler(names, { transport: "sse" });
     for (let n = 0; n < pollers; n++) await this.handler(names, { transport: "longpoll" });
     for (let n = 0; n < frames; n++) await this.frames(names);
     for (let n = 0; n < publishers; n++) (await this.publisher(names, rate)).go();

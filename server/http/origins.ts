@@ -13,6 +13,8 @@ const ANY = "*";
 const MAX_AGE = "600";
 /** What a request without a header `Origin` gets: no page has sent it. */
 const NO_PAGE: OriginVerdict = { allowed: true, headers: { vary: "Origin" } };
+/** What a page gets that cannot read the answer anyway. */
+const EMBEDDED: OriginVerdict = { allowed: false, headers: { vary: "Origin" } };
 
 /**
  * Which pages may use the gateway (Fetch standard, section 3.3). Any program can send any `Origin`,
@@ -35,8 +37,8 @@ export class Origins {
   /** Judges a request by the page that sent it. */
   judge(request: Request, url: URL): OriginVerdict {
     const origin = request.headers.get("origin");
-    if (origin === null) return NO_PAGE;
     const isAny = this.#allowed.has(ANY);
+    if (origin === null) return isEmbedded(request) && !isAny ? EMBEDDED : NO_PAGE;
     const allowed = isAny || this.#allowed.has(origin) || this.#isOwn(origin, url);
     return {
       allowed,
@@ -74,6 +76,16 @@ export function preflight(): Response {
       "access-control-max-age": MAX_AGE,
     },
   });
+}
+
+/**
+ * Whether a page of another origin has asked for it as for a picture or a frame (Fetch Metadata
+ * Request Headers, W3C): browsers send no `Origin` then.
+ */
+function isEmbedded({ headers }: Request): boolean {
+  const site = headers.get("sec-fetch-site");
+  if (site !== "cross-site" && site !== "same-site") return false;
+  return headers.get("sec-fetch-dest") !== "document";
 }
 
 function isOfThisMachine(hostname: string): boolean {

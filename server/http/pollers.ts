@@ -1,4 +1,4 @@
-import { type ConnectedFrame, PushError } from "@push/client/protocol";
+import { type Code, type ConnectedFrame, PushError } from "@push/client/protocol";
 import { type Cancel, randomId } from "../clock.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
@@ -104,6 +104,8 @@ export class Pollers {
     const { metrics } = this.#hub.context;
     metrics.count(metrics.connections, connection.transport);
     const { session, frame, terms } = attached;
+    // What was refused for that is told as what it is, not of the channels one by one.
+    if (fate.ended !== undefined) throw endOf(fate.ended);
     const entry = this.#add(hashSecret(token), { session, connection, terms, fate });
     // Nothing leaves before the first poll, and other nodes are to know of the subscriptions.
     attached.start?.();
@@ -141,7 +143,7 @@ export class Pollers {
         if (mayRetry) continue;
         throw wantedElsewhere();
       }
-      if (ended !== undefined) throw new PushError(ended === "normal" ? "unknown_session" : ended);
+      if (ended !== undefined) throw endOf(ended);
       if (verifies && entry.told === undefined) this.#telling?.tell(entry).catch(() => {});
       entry.busy++;
       entry.idleSweeps = 0;
@@ -151,7 +153,8 @@ export class Pollers {
         const changed = await entry.session.during(this.#change(entry, handle));
         if (changed !== undefined) return changed.result;
       } catch (error) {
-        if (!isReplaced(error) || !this.#hasMoved(entry)) throw error;
+        if (!isReplaced(error)) throw error;
+        if (!this.#hasMoved(entry)) throw endOf(entry.fate.ended ?? "replaced");
       } finally {
         entry.busy--;
       }
@@ -265,8 +268,20 @@ export class Pollers {
   #sweep(entry: PollEntry): void {
     const { session, connection, hash, holder } = entry;
     this.#telling?.sweep(entry);
-    // Whoever waits for an answer lives, and so does whoever has a stream open.
-    if (entry.busy > 0 || connection.isStreaming) return this.#hub.presence.seen(session);
+    // Whoever waits for an answer lives.
+    if (entry.busy > 0) return this.#hub.presence.seen(session);
+    if (connection.isStreaming) {
+      this.#hub.presence.seen(session);
+      // So does, as far as anybody can tell, whoever has a stream open and nothing to say…
+      if (!session.isAwaited) entry.idleSweeps = 0;
+      // …while one that leaves messages unanswered shows it by opening another: to a client that
+      // has gone without a word nothing is to be sent in vain until it is given up.
+      else if (++entry.idleSweeps > SWEEPS_PER_LINGER) {
+        entry.idleSweeps = 0;
+        connection.endStream();
+      }
+      return;
+    }
     if (++entry.idleSweeps <= SWEEPS_PER_LINGER) return;
     this.#entries.delete(hash);
     this.#hub.detach(session, connection, this.#isOver(entry) ? "left" : "lost");
@@ -281,4 +296,9 @@ export class Pollers {
   #isOver({ session }: PollEntry): boolean {
     return this.isShared && session.wire === "fixed" && !session.owner.named;
   }
+}
+
+/** What the client of an ended connection is told. */
+function endOf(ended: Code | "normal"): PushError {
+  return new PushError(ended === "normal" ? "unknown_session" : ended);
 }

@@ -38,6 +38,8 @@ export interface RouterParts {
   readonly draining: boolean;
   /** Which pages may use the gateway. */
   readonly origins: Origins;
+  /** Whether its store could not be opened. */
+  readonly failed?: boolean;
   /** Absent while push is off: then only `/health` answers. */
   readonly push: PushParts | undefined;
 }
@@ -90,12 +92,16 @@ async function answerTo(
 }
 
 function route(
-  { path, uptime, draining, push }: RouterParts,
+  { path, uptime, draining, failed, push }: RouterParts,
   request: Request,
   url: URL,
 ): Promise<Response> | Response {
   const { pathname } = url;
   if (pathname.startsWith("/api/") && isPreflight(request)) return preflight();
+  if (failed) {
+    if (pathname === SSE && isEventSource(request)) return comeBack("unavailable");
+    return fail("unavailable", "The gateway could not open its store.");
+  }
   if (pathname === "/health" || pathname === "/metrics") {
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") {

@@ -5,8 +5,9 @@ import type { Hub } from "../hub.ts";
 import { bearerToken, type Identity, type Policy } from "../policy.ts";
 import type { Session } from "../session/session.ts";
 import type { EventStream } from "../transports/event_stream.ts";
-import { type LogPlace, readPlaces } from "../transports/places.ts";
+import { isTooLong, type LogPlace, readPlaces } from "../transports/places.ts";
 import { PlainStreamConnection, type PlainStreamHost } from "../transports/plain_stream.ts";
+import { isReplaced } from "./poll_moves.ts";
 import { adoptPositions, pollToken, readPositions } from "./poll_fields.ts";
 import type { Pollers } from "./pollers.ts";
 import { type Body, codeOf } from "./respond.ts";
@@ -107,7 +108,11 @@ async function openPlain(
     return respond(stream);
   } catch (error) {
     connection.discard();
-    throw error;
+    if (!isReplaced(error)) throw error;
+    // Nobody else can have its session: this side let go of it.
+    throw new PushError(host.isSentAway ? "going_away" : "unavailable", undefined, {
+      cause: error,
+    });
   }
 }
 
@@ -117,17 +122,22 @@ class PlainHost implements PlainStreamHost {
   readonly #streams: EventStreams;
   #session: Session | undefined;
   #connection: PlainStreamConnection | undefined;
-  #ended = false;
+  #ended: Code | "normal" | undefined;
 
   constructor(hub: Hub, streams: EventStreams) {
     this.#hub = hub;
     this.#streams = streams;
   }
 
+  /** Whether the connection was closed because the gateway shuts down. */
+  get isSentAway(): boolean {
+    return this.#ended === "going_away";
+  }
+
   attached(session: Session, connection: PlainStreamConnection): void {
     this.#session = session;
     this.#connection = connection;
-    if (this.#ended) this.#leave();
+    if (this.#ended !== undefined) this.#leave();
   }
 
   written(channel: string, { epoch, seq }: LogPlace): void {
@@ -143,7 +153,7 @@ class PlainHost implements PlainStreamHost {
   }
 
   ended(code: Code | "normal"): void {
-    this.#ended = true;
+    this.#ended ??= code;
     this.#streams.closed(code);
     this.#leave();
   }
@@ -163,11 +173,20 @@ function readChannels(url: URL, most: number): string[] {
   const channels = [...new Set(url.searchParams.getAll("channel"))];
   if (channels.length === 0) refuse("channel", "in the query, once or more", undefined);
   for (const channel of channels) channelField({ channel });
-  if (channels.length <= most) return channels;
-  throw new PushError(
-    "too_many_channels",
-    `A client may subscribe to ${most} channels, and the query has ${channels.length}.`,
-  );
+  if (channels.length > most) {
+    throw new PushError(
+      "too_many_channels",
+      `A client may subscribe to ${most} channels, and the query has ${channels.length}.`,
+    );
+  }
+  // A reader could not come back with an id that nobody takes.
+  if (isTooLong(channels)) {
+    throw new PushError(
+      "too_many_channels",
+      `The places of ${channels.length} channels with these names do not fit into one id.`,
+    );
+  }
+  return channels;
 }
 
 /** Where the reader stands; the header is newer than an address. */

@@ -103,6 +103,11 @@ export class DeliveryCursor {
   lateAt(seq: number): Late | undefined {
     return this.#late?.get(seq);
   }
+  /** Whether a message above `seq` is late. */
+  isLateAbove(seq: number): boolean {
+    for (const late of this.#late?.keys() ?? []) if (late > seq) return true;
+    return false;
+  }
   /** Whether `seq` was settled above the floor. */
   isSettled(seq: number): boolean {
     return this.#settled?.has(seq) ?? false;
@@ -114,6 +119,12 @@ export class DeliveryCursor {
     if (seq > this.#resent) this.#resent = seq;
     // A stored cursor may have settled what comes next.
     if (this.#settled !== undefined) this.#absorb();
+  }
+
+  /** Goes past what is settled or late right behind what was sent: none of it is sent in order. */
+  pass(): void {
+    const end = this.#settled?.endOfRange(this.#sent + 1);
+    if (end !== undefined) this.sentTo(end);
   }
 
   /**

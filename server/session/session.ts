@@ -129,6 +129,14 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return [...this.#subscriptions].filter(([, { isLive }]) => isLive).map(([name]) => name);
   }
 
+  /** Whether its client has something to acknowledge. */
+  get isAwaited(): boolean {
+    for (const { isLive, outstanding } of this.#subscriptions.values()) {
+      if (isLive && outstanding > 0) return true;
+    }
+    return false;
+  }
+
   /** Gives the session to a connection; no channel flows until it has subscribed. */
   attach(connection: Connection, wire: Wire, stored: readonly string[]): void {
     this.suspend();

@@ -333,8 +333,11 @@ export class Subscription implements Pumped, Timed {
       else if (next.bytes > bytes && this.#cursor.outstanding > 0) break;
       else this.#send(connection, next);
     }
-    // This connection may have come past some of them only now.
-    if (this.#cursor.lateCount > 0) this.#pumpLate(connection);
+    if (this.#cursor.lateCount > 0) {
+      // This connection may have come past some of them only now.
+      this.#cursor.pass();
+      this.#pumpLate(connection);
+    }
     this.#arm();
   }
 
@@ -617,7 +620,12 @@ export class Subscription implements Pumped, Timed {
   /** Messages that may be sent in order: what a client keeps refusing gathers in bounds, too. */
   get #room(): number {
     const { window } = this.#context.settings.delivery;
-    return Math.min(window - this.#cursor.outstanding, 2 * window - this.#cursor.unsettled);
+    const cursor = this.#cursor;
+    const room = Math.min(window - cursor.outstanding, 2 * window - cursor.unsettled);
+    // What is late behind one that was not sent yet waits for it, however many they are.
+    const isAwaited = room <= 0 && cursor.outstanding < window && cursor.sent === cursor.floor &&
+      cursor.isLateAbove(cursor.sent);
+    return isAwaited ? 1 : room;
   }
 
   #isOutstanding(seq: number): boolean {

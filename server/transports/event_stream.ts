@@ -123,7 +123,8 @@ export class EventStream implements Timed {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#terms.wheel.cancel(this);
+    // What waits is not kept for ever.
+    if (this.#queue.length === 0) this.#terms.wheel.cancel(this);
     if (this.#wanted) this.#finish();
   }
 
@@ -131,6 +132,7 @@ export class EventStream implements Timed {
   drop(): void {
     this.#queue = [];
     this.#queued = 0;
+    this.#terms.wheel.cancel(this);
     this.end();
   }
 
@@ -144,7 +146,13 @@ export class EventStream implements Timed {
   onTime(): void {
     const { wheel: { time } } = this.#terms;
     const waits = this.#queue.length > 0;
-    if (waits && time - this.#waitsSince >= STUCK_AFTER) return this.#stuck();
+    const isStuck = waits && time - this.#waitsSince >= STUCK_AFTER;
+    if (this.#ended) {
+      if (isStuck) this.drop();
+      else if (waits) this.#terms.wheel.schedule(this, time + KEEPALIVE);
+      return;
+    }
+    if (isStuck) return this.#stuck();
     this.#owner.lives(this);
     if (!waits && time - this.#wroteAt >= KEEPALIVE) this.write(this.#keepalive);
     if (!this.#ended) this.#terms.wheel.schedule(this, time + KEEPALIVE);
@@ -204,6 +212,7 @@ export class EventStream implements Timed {
   }
 
   #finish(): void {
+    this.#terms.wheel.cancel(this);
     this.#controller!.close();
     this.#terms.settled(this);
   }

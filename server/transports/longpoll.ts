@@ -120,6 +120,12 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     return stream;
   }
 
+  /** Ends the stream, if there is one; the poller goes on. */
+  endStream(): void {
+    this.#streaming?.stream.end();
+    this.#streaming = undefined;
+  }
+
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;

@@ -16,7 +16,10 @@ export interface LogPlace {
 const EVENT_ID = '"event_id":"';
 const GAP = '{"type":"error","code":"gap",';
 const GAP_PLACE = /number (\d+) of epoch ([a-z0-9]+)\.$/;
+/** Characters of an id: servers take no longer header. */
 const LONGEST = 65_536;
+/** Most characters of a place beside the name: an epoch, a number, and what separates them. */
+const LONGEST_REST = 32 + 16 + 3;
 
 /** Places of channels as one text: `epoch:seq:channel`, separated by commas. */
 export function writePlaces(places: ReadonlyMap<string, LogPlace>): string {
@@ -25,6 +28,11 @@ export function writePlaces(places: ReadonlyMap<string, LogPlace>): string {
     text += `${text === "" ? "" : ","}${epoch}:${seq}:${channel}`;
   }
   return text;
+}
+
+/** Whether places of these channels may be more than {@linkcode readPlaces} reads. */
+export function isTooLong(channels: readonly string[]): boolean {
+  return channels.reduce((length, name) => length + name.length + LONGEST_REST, 0) > LONGEST;
 }
 
 /** Reads what {@linkcode writePlaces} has written; `undefined` if it is anything else. Never throws. */

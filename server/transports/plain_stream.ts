@@ -17,6 +17,8 @@ export interface PlainStreamHost {
   ended(code: Code | "normal"): void;
 }
 
+/** Characters of ids between two looks at what waits: each event names the places of all channels. */
+const IDS_AT_ONCE = 262_144;
 /** A comment: readers pass over it. */
 const KEEPALIVE = ":\n\n";
 
@@ -35,6 +37,7 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
   /** Channels that moved in this turn. */
   readonly #moved = new Set<string>();
   #events = "";
+  #idLength = 1;
   #closed = false;
 
   /** @throws {PushError} `too_many_connections` */
@@ -46,7 +49,8 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
 
   /** See {@linkcode Connection.capacity}. */
   get capacity(): number {
-    return !this.#closed && this.#stream.takes(this.#events.length) ? Infinity : 0;
+    if (this.#closed || !this.#stream.takes(this.#events.length)) return 0;
+    return Math.ceil(IDS_AT_ONCE / this.#idLength);
   }
 
   /**
@@ -57,7 +61,9 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
    */
   begin(places: ReadonlyMap<string, LogPlace>, retry: number): EventStream {
     for (const [channel, place] of places) this.#places.set(channel, place);
-    this.#stream.write(`retry: ${retry}\nid: ${writePlaces(this.#places)}\n\n`);
+    const id = writePlaces(this.#places);
+    this.#idLength = id.length;
+    this.#stream.write(`retry: ${retry}\nid: ${id}\n\n`);
     return this.#stream;
   }
 

@@ -39,13 +39,19 @@ async function publish(page: Page, first: number, last: number): Promise<void> {
   }, [first, last] as const);
 }
 
-/** How many publishes are kept. */
-function kept(page: Page, kind: Kind): Promise<number> {
+/** The numbers whose publishes are kept. */
+function keptNumbers(page: Page, kind: Kind): Promise<number[]> {
   return page.evaluate(async (kind) => {
     const { indexedStore, storageStore } = await import("@push/client/outbox");
     const store = kind === "IndexedDB" ? indexedStore() : storageStore(localStorage);
-    return [...await store.load()].length;
+    const records = await store.load() as Iterable<{ readonly data: string }>;
+    return [...records].map(({ data }) => Number(data));
   }, kind);
+}
+
+/** How many publishes are kept. */
+async function kept(page: Page, kind: Kind): Promise<number> {
+  return (await keptNumbers(page, kind)).length;
 }
 
 /** What subscribers get, in a page of its own. */
@@ -94,11 +100,15 @@ for (const kind of ["localStorage", "IndexedDB"] as const) {
     const got = await observe(pages, watched);
     await using visit = await chromium.visit(BROKEN_NETWORK);
     const page = await visit.open(pages.page({ bundled: true }));
+    const isSafe = async (last: number) => {
+      const safe = new Set([...await keptNumbers(page, kind), ...await got()]);
+      return numbers(last).every((n) => safe.has(n));
+    };
     for (let round = 0; round < 5; round++) {
       await begin(page, pages.ws, kind);
       await publish(page, 20 * round + 1, 20 * round + 20);
       // What is in a transaction when the page goes may be lost, and is not promised.
-      if (kind === "IndexedDB") await page.evaluate(() => new Promise((go) => setTimeout(go, 50)));
+      if (kind === "IndexedDB") await until(() => isSafe(20 * round + 20), "all are kept or sent");
       await page.reload();
     }
     await begin(page, pages.ws, kind);

@@ -66,6 +66,7 @@ const options: (Wrong | [...Wrong, string])[] = [
     reconnectDelay: { min: 0 },
   }],
   [TypeError, `'apiUrl' must be a URL of HTTP`, { apiUrl: 5 }],
+  [TypeError, `'apiUrl' must be a URL of HTTP`, { apiUrl: null }],
   [RangeError, `'apiUrl' must be a URL of HTTP`, { apiUrl: "/api" }],
   [RangeError, `'apiUrl' must be a URL of HTTP`, { apiUrl: "ftp://h" }],
   [TypeError, `'reconnectDelay' has no member "maximum"`, { reconnectDelay: { maximum: 2 } }],

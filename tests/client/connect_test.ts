@@ -367,10 +367,20 @@ Deno.test("a connection that is silent for 10 s beyond the interval is given up 
   gateway.answers["presence.heartbeat"] = () => undefined;
   await clock.advance(24_999);
   assertEquals(client.state, "connected");
-  await clock.advance(1);
+  // It is measured in fifths.
+  await clock.advance(5001);
   assertEquals(client.state, "reconnecting");
   await clock.advance(500);
   assertEquals([client.state, gateway.of("connect").length], ["connected", 2]);
+  await client.disconnect();
+});
+
+Deno.test("a gateway that asks for rare beats, and says nothing else, is not given up", async () => {
+  const { client, gateway, clock } = setUp();
+  gateway.terms.heartbeat_interval = 60;
+  await client.connect();
+  await clock.advance(3_600_000);
+  assertEquals([client.state, gateway.of("connect").length], ["connected", 1]);
   await client.disconnect();
 });
 

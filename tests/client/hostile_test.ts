@@ -226,3 +226,20 @@ Deno.test("without a listener errors go to the console, also those of error list
     ["Push:", "mine"],
   ]);
 });
+
+Deno.test("a number that is none, ahead of the answer to a subscription, is no error of the client", async () => {
+  for (const transport of ["websocket", "longpoll"] as const) {
+    const { client, gateway, settle } = await connected({ transports: [transport] });
+    gateway.answers["channel.subscribe"] = () => undefined;
+    const subscribing = client.subscribe("a");
+    await settle();
+    const asked = gateway.last("channel.subscribe");
+    const seq = { toString: 1, valueOf: 1 };
+    gateway.send(
+      { type: "channel.epoch", channel: "a", epoch: "e2", earlier: [], seq },
+      { ...gateway.subscribed(asked), request_id: asked.request_id },
+    );
+    await subscribing;
+    await client.disconnect();
+  }
+});

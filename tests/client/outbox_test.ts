@@ -379,6 +379,7 @@ Deno.test("a store that is full or broken costs the keeping, is told once, and n
 
 Deno.test("what else is in the storage is not believed", async () => {
   const good = {
+    name: "push:outbox",
     key: "o:0",
     owner: "o",
     order: 0,
@@ -393,6 +394,7 @@ Deno.test("what else is in the storage is not believed", async () => {
     5,
     [],
     {},
+    { ...good, name: undefined },
     { ...good, key: "p:0" },
     { ...good, owner: 7 },
     { ...good, order: 0.5 },
@@ -491,6 +493,169 @@ Deno.test("a slow store has a publish before it is sent, with the time of its se
   assert(log.indexOf("put 2 sent") < log.indexOf("send 2"));
   assert(log.indexOf("send 2") < log.indexOf("remove 1"));
   await client.disconnect();
+});
+
+Deno.test("outboxes of other names in one store do not send each other's publishes", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const alice = new KeptPage(storage, gateway, clock, { name: "alice" });
+  alice.client.publish("a", 1).catch(() => {});
+  await clock.advance(0);
+  const next = reload(storage, alice);
+  const bob = new KeptPage(next, gateway, clock, { name: "bob" });
+  await bob.client.connect();
+  await clock.advance(0);
+  assertEquals(published(gateway), []);
+  await bob.client.disconnect();
+});
+
+Deno.test("a store that hangs holds up publishes for a moment, once", async () => {
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const store: OutboxStore = {
+    load: () => new Promise(() => {}),
+    put: () => new Promise(() => {}),
+    remove: () => new Promise(() => {}),
+  };
+  const page = new KeptPage(new FakeStorage(), gateway, clock, {}, {}, store);
+  await page.client.connect();
+  const codes = [1, 2].map((n) => codeOf(page.client.publish("a", n)));
+  await clock.advance(20_000);
+  assertEquals(published(gateway), [1, 2]);
+  assertEquals(await Promise.all(codes), ["fulfilled", "fulfilled"]);
+  assertEquals(page.errors, ["outbox: TimeoutError: The store does not answer."]);
+  await page.client.disconnect();
+});
+
+Deno.test("disconnect() rejects what is being written down", async () => {
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const store: OutboxStore = {
+    load: () => [],
+    put: () => new Promise((resolve) => void clock.schedule(50, resolve)),
+    remove: () => {},
+  };
+  const page = new KeptPage(new FakeStorage(), gateway, clock, {}, {}, store);
+  await page.client.connect();
+  await clock.advance(0);
+  let told = "nothing";
+  void codeOf(page.client.publish("a", 1)).then((code) => told = code);
+  await clock.advance(0);
+  await page.client.disconnect();
+  await clock.advance(1000);
+  assertEquals(told, "disconnected");
+});
+
+Deno.test("disconnect() while what was left is taken over leaves no lock", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const before = new KeptPage(storage, gateway, clock);
+  before.client.publish("a", 1).catch(() => {});
+  await clock.advance(0);
+  const next = reload(storage, before);
+  let loaded = (_: unknown[]): void => {};
+  const plain = storageStore(next);
+  const slow: OutboxStore = {
+    load: () => new Promise((resolve) => loaded = resolve),
+    put: plain.put,
+    remove: plain.remove,
+  };
+  const page = new KeptPage(next, gateway, clock, {}, {}, slow);
+  page.client.connect().catch(() => {});
+  await clock.advance(1);
+  await page.client.disconnect();
+  loaded([...plain.load() as Iterable<unknown>]);
+  await clock.advance(0);
+  assertEquals([...next.held.keys()], []);
+});
+
+Deno.test("what another page has sent is not written down again by one that was closed", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const before = new KeptPage(storage, gateway, clock);
+  before.client.publish("a", 1).catch(() => {});
+  await clock.advance(0);
+  const next = reload(storage, before);
+  const plain = storageStore(next);
+  const slow: OutboxStore = {
+    ...plain,
+    put: (kept) =>
+      new Promise((resolve) =>
+        void clock.schedule(50, () => {
+          plain.put(kept);
+          resolve();
+        })
+      ),
+  };
+  const page = new KeptPage(next, gateway, clock, {}, {}, slow);
+  await page.client.connect();
+  await clock.advance(10);
+  await page.client.disconnect();
+  await clock.advance(50);
+  const other = new KeptPage(next, gateway, clock);
+  await other.client.connect();
+  await clock.advance(10);
+  assertEquals([published(gateway), next.texts.size], [[1], 0]);
+  await clock.advance(400_000);
+  assertEquals([published(gateway), [...next.texts.values()]], [[1], []]);
+  await other.client.disconnect();
+});
+
+Deno.test("a large publish that was kept is not forgotten without a word", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const before = new KeptPage(storage, gateway, clock, { maxSize: 5_000_000 });
+  before.client.publish("a", "x".repeat(1_100_000)).catch(() => {});
+  await clock.advance(0);
+  assertEquals(storage.texts.size, 1);
+  const next = reload(storage, before);
+  const page = new KeptPage(next, gateway, clock, { maxSize: 5_000_000 });
+  await page.client.connect();
+  await clock.advance(0);
+  assertEquals([published(gateway), page.errors], [[], ["outbox: message_too_large"]]);
+  await page.client.disconnect();
+});
+
+Deno.test("what settles while it is being written down does not stay in a slow store", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const plain = storageStore(storage);
+  const slow: OutboxStore = {
+    ...plain,
+    put: (kept) =>
+      new Promise((resolve) =>
+        void clock.schedule(50, () => {
+          plain.put(kept);
+          resolve();
+        })
+      ),
+  };
+  const page = new KeptPage(storage, gateway, clock, {}, {}, slow);
+  const abort = new AbortController();
+  const code = codeOf(page.client.publish("a", 1, abort));
+  abort.abort(new Error("back"));
+  await code;
+  await clock.advance(1000);
+  assertEquals(storage.texts.size, 0);
+});
+
+Deno.test("what could not be marked as sent is not sent by a later page", async () => {
+  const storage = new FakeStorage();
+  const [gateway, clock] = [new FakeGateway(), new ManualClock()];
+  const before = new KeptPage(storage, gateway, clock);
+  before.client.publish("a", 1).catch(() => {});
+  await clock.advance(0);
+  storage.failure = new DOMException("full", "QuotaExceededError");
+  gateway.answers["channel.publish"] = () => undefined;
+  await before.client.connect();
+  await clock.advance(0);
+  assertEquals(published(gateway), [1]);
+  const next = reload(storage, before);
+  delete gateway.answers["channel.publish"];
+  clock.jump(400_000);
+  const page = new KeptPage(next, gateway, clock);
+  await page.client.connect();
+  await clock.advance(0);
+  assertEquals(published(gateway), [1]);
+  await page.client.disconnect();
 });
 
 Deno.test("pages that are reloaded at any moment publish everything once, in the order of each channel", async () => {

@@ -366,3 +366,72 @@ Deno.test("in a browser the page tells of itself, and its session storage keeps"
     }
   }
 });
+
+Deno.test("what a page kept of a channel is of no use once the channel is left", async () => {
+  const page = new FakePage();
+  const before = await connected({ environment: page });
+  await before.client.subscribe("a", () => {});
+  before.gateway.message("a", 1);
+  await before.clock.advance(1000);
+  page.unload();
+
+  const { client, gateway, clock } = await connected({ environment: page.reloaded() });
+  const subscription = await client.subscribe("a", () => {});
+  assertEquals(gateway.last("channel.subscribe").position, { epoch: "e1", seq: 1 });
+  gateway.message("a", 2);
+  await clock.advance(1000);
+  await subscription.unsubscribe();
+  await client.subscribe("a", () => {});
+  assertEquals(gateway.last("channel.subscribe").position, undefined);
+  await before.client.disconnect();
+  await client.disconnect();
+});
+
+Deno.test("a client that is closed before its name is held gives the name back", async () => {
+  const page = new FakePage();
+  const locks = new Set<string>();
+  const asked = gate();
+  page.keep.lock = async (name) => {
+    await asked.promise;
+    locks.add(name);
+    return () => locks.delete(name);
+  };
+  const { client, settle } = await connected({ environment: page });
+  await client.disconnect();
+  asked.open();
+  await settle();
+  assertEquals([[...locks], [...page.storage]], [[], []]);
+});
+
+Deno.test("a page that comes back hears the answer to what it said when it went", async () => {
+  const page = new FakePage();
+  const { client, settle } = await connected({ environment: page, transports: ["longpoll"] });
+  const publishing = client.publish("a", 1);
+  page.unload();
+  await settle();
+  assertEquals((await publishing).seq, 1);
+  await client.disconnect();
+});
+
+Deno.test("what could not be said when the page went is said when it is back", async () => {
+  const page = new FakePage();
+  let isLost = false;
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    fetch: (url, init) => {
+      if (isLost && init.keepalive) {
+        throw new TypeError("more than a request may outlive a page by");
+      }
+      return setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, clock } = setup;
+  await client.connect();
+  isLost = true;
+  const publishing = client.publish("a", 1);
+  page.unload();
+  await clock.advance(1000);
+  assertEquals((await publishing).seq, 1);
+  await client.disconnect();
+});

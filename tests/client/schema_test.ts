@@ -201,3 +201,35 @@ Deno.test("what never fits is given up by the gateway, and what comes after it i
   await client.disconnect();
   await gateway.stop();
 });
+
+Deno.test("a wait that is over takes nothing that its schema still looks at", async () => {
+  const { client, gateway, settle, clock } = await connected({ clientId: "me" });
+  gateway.answers["channel.subscribe"] = (frame) => ({
+    ...gateway.subscribed(frame),
+    stored: true,
+  });
+  const looked = gate();
+  const slow: Schema<unknown> = {
+    "~standard": {
+      version: 1,
+      vendor: "by hand",
+      validate: async (value) => {
+        await looked.promise;
+        return { value };
+      },
+    },
+  };
+  const waiting = client.waitFor("a", { schema: slow, timeout: 1 }).catch(({ name }) => name);
+  await settle();
+  gateway.message("a", 1);
+  await clock.advance(1000);
+  assertEquals(await waiting, "TimeoutError");
+  looked.open();
+  await clock.advance(1000);
+  assertEquals(gateway.of("ack"), []);
+  const got: unknown[] = [];
+  await client.subscribe("a", ({ data }) => got.push(data));
+  await settle();
+  assertEquals(got, ["a 1"]);
+  await client.disconnect();
+});

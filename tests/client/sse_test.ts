@@ -485,3 +485,16 @@ Deno.test("what is subscribed and published while a stream is tried is answered"
   await client.disconnect();
   assertEquals(clock.pending, 0);
 });
+
+Deno.test("a WebSocket that works is not given up for a stream that may not", async () => {
+  const { client, gateway, clock } = setUp({ transports: ["sse", "websocket"] });
+  gateway.streams = "gathered";
+  const connecting = client.connect();
+  await clock.advance(2000);
+  await connecting;
+  assertEquals(client.transport, "websocket");
+  const { length } = gateway.opened;
+  await clock.advance(600_000);
+  assertEquals([client.transport, gateway.opened.length], ["websocket", length]);
+  await client.disconnect();
+});

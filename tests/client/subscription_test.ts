@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Message, PushError } from "@push/client";
+import type { Frame } from "./fake_gateway.ts";
 import { connected, gate, setUp } from "./setup.ts";
 
 Deno.test("subscribe() says where to start, once", async () => {
@@ -611,4 +612,63 @@ Deno.test("waitFor() rejects with the signal's reason, the gateway's refusal, wh
   await settle();
   await Promise.all([assertRejects(() => ended, PushError), client.disconnect()]);
   await assertRejects(() => client.waitFor("e"), PushError, "connect()");
+});
+
+Deno.test("a signal that aborts in the turn of the gateway's answer ends the subscription", async () => {
+  const { client, gateway, settle } = setUp();
+  const abort = new AbortController();
+  client.on("state", ({ state }) => {
+    if (state === "connected") abort.abort();
+  });
+  const subscribing = client.subscribe("a", () => {}, { signal: abort.signal });
+  await client.connect();
+  assertEquals((await subscribing).active, false);
+  await settle();
+  assertEquals(gateway.of("channel.unsubscribe").length, 1);
+  await client.disconnect();
+});
+
+Deno.test("an end that the gateway cannot follow now is asked for again", async () => {
+  const { client, gateway, clock } = await connected();
+  const subscription = await client.subscribe("a");
+  const message = "The store does not answer.";
+  gateway.answers["channel.unsubscribe"] = () => ({ type: "error", code: "unavailable", message });
+  await subscription.unsubscribe();
+  delete gateway.answers["channel.unsubscribe"];
+  for (let i = 0; i < 2; i++) {
+    gateway.drop();
+    await clock.advance(1000);
+  }
+  assertEquals([client.state, gateway.of("channel.unsubscribe").length], ["connected", 2]);
+  await client.disconnect();
+});
+
+Deno.test("a whole window that overtakes the answer to a subscription is handled", async () => {
+  const { client, gateway, clock, settle } = await connected({ transports: ["longpoll"] });
+  gateway.answers["channel.subscribe"] = () => undefined;
+  const got: unknown[] = [];
+  const subscribing = client.subscribe("a", ({ data }) => got.push(data), { all: true });
+  await settle();
+  const { request_id, ...asked } = gateway.last("channel.subscribe");
+  const messages = Array.from({ length: 1024 }, (_, i) => gateway.messageFrame("a", 10 + i));
+  gateway.send(
+    { type: "channel.gap", channel: "a", epoch: "e1", seq: 9, reason: "retention" },
+    ...messages,
+    { ...gateway.subscribed(asked as Frame), request_id },
+  );
+  await subscribing;
+  await clock.advance(1000);
+  assertEquals(got, messages.map(({ data }) => data));
+  await client.disconnect();
+});
+
+Deno.test("a gateway that sends without an end, and never answers, is left", async () => {
+  const { client, gateway, settle } = await connected();
+  gateway.answers["channel.subscribe"] = () => undefined;
+  const subscribing = assertRejects(() => client.subscribe("a"), PushError);
+  await settle();
+  gateway.send(...Array.from({ length: 4000 }, (_, i) => gateway.messageFrame("a", i + 1)));
+  await settle();
+  assertEquals(client.state, "reconnecting");
+  await Promise.all([client.disconnect(), subscribing]);
 });

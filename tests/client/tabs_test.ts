@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Message, PushClient, type Transport } from "@push/client";
+import { Stream } from "../../client/tabs/stream.ts";
+import { Tab } from "../../client/tabs/tab.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
 import { startGateway } from "../support/gateway.ts";
 import { freePort } from "../support/gateway_process.ts";
@@ -487,6 +489,130 @@ Deno.test("a leading tab that is suspended is not waited for, and goes on when i
   await until(() => awake.got.includes(2) && asleep.got.length === 2, "both have the second");
   assertEquals([asleep.got, asleep.client.state], [[1, 2], "connected"]);
   await close([awake, asleep]);
+});
+
+Deno.test("a publish of a tab without the channel reaches one that comes back to it later", async () => {
+  await using served = await startGateway();
+  const browser = new TabBrowser();
+  const leader = browser.open();
+  const leading = leader.client(served.ws);
+  await leading.connect();
+  const pub = browser.open().client(served.ws);
+  await pub.connect();
+  const subPage = browser.open();
+  let slow = Promise.resolve();
+  const Base = subPage.platform.BroadcastChannel!;
+  const sub = new PushClient(
+    served.ws,
+    subPage.options({}, {
+      BroadcastChannel: class {
+        onmessage: ((event: never) => unknown) | null = null;
+        readonly #inner;
+        constructor(name: string) {
+          this.#inner = new Base(name);
+          this.#inner.onmessage = ({ data }: { data: unknown }) =>
+            void slow.then(() => this.onmessage?.({ data } as never));
+        }
+        postMessage(value: unknown) {
+          this.#inner.postMessage(value);
+        }
+        close() {
+          this.#inner.close();
+        }
+      },
+    }),
+  );
+  const got: unknown[] = [];
+  await sub.connect();
+  await sub.subscribe("a", ({ data }) => got.push(data));
+  await served.gateway.publish("a", 1);
+  await until(() => got.length === 1, "first");
+  // The connection is lost; the subscriber's page is slow.
+  const { promise, resolve } = Promise.withResolvers<void>();
+  slow = promise;
+  for (const socket of leader.sockets) socket.close(3001);
+  await until(() => !pub.isConnected, "lost");
+  await until(() => pub.isConnected, "publisher is back");
+  await pub.publish("a", 2);
+  resolve();
+  await served.gateway.publish("a", 3);
+  await until(() => got.includes(3), "third");
+  await pause(50);
+  await pub.disconnect();
+  await sub.disconnect();
+  await leading.disconnect();
+  browser.closeAll();
+  assertEquals(got, [1, 2, 3]);
+});
+
+Deno.test("a tab that leaves while the leader sleeps lets go of everything", async () => {
+  await using served = await startGateway();
+  const browser = new TabBrowser();
+  const leader = browser.open();
+  const leading = leader.client(served.ws);
+  await leading.connect();
+  const page = browser.open();
+  let open = 0;
+  const Base = page.platform.BroadcastChannel!;
+  const client = new PushClient(
+    served.ws,
+    page.options({}, {
+      BroadcastChannel: class extends Base {
+        constructor(name: string) {
+          super(name);
+          open++;
+        }
+        override close(): void {
+          open--;
+          super.close();
+        }
+      },
+    }),
+  );
+  await client.connect();
+  assertEquals(open, 1);
+  leader.isFrozen = true;
+  await client.disconnect();
+  await until(() => open === 0, "the tab has left its group");
+  leader.isFrozen = false;
+  await leading.disconnect();
+  browser.closeAll();
+});
+
+Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
+  const stream = new Stream("a", {
+    send() {},
+    subscribe() {},
+    isHeld: () => false,
+    isOrdered: () => true,
+    restart() {},
+    tell() {},
+    settled() {},
+  });
+  const message = {
+    type: "channel_message",
+    channel: "a",
+    epoch: "e",
+    timestamp: 0,
+    source: "x",
+    target: null,
+  } as const;
+  const receive = (seq: number): void =>
+    stream.receive({ ...message, data: seq, seq, event_id: `${seq}` }, undefined);
+  const foothold = { epoch: "e", stored: false, earlier: undefined };
+  const [has, asks] = [new Tab("has", 1, []), new Tab("asks", 1, [])];
+  stream.ask(has, 1, {});
+  stream.answered({ ...foothold, seq: 0 });
+  upTo(3).forEach(receive);
+  stream.ack(has, { channel: "a", epoch: "e", ranges: [1, 2] });
+  stream.ask(asks, 1, { position: { epoch: "e", seq: 1, open: [] } });
+  stream.ack(has, { channel: "a", epoch: "e", ranges: [3, 3] });
+  assertEquals(stream.takeAck(), undefined);
+  stream.answered({ ...foothold, seq: 1 });
+  [2, 3].forEach(receive);
+  assertEquals(stream.takeAck(), undefined);
+  stream.ack(asks, { channel: "a", epoch: "e", ranges: [2, 3] });
+  assertEquals(stream.takeAck()?.ranges, [2, 3]);
 });
 
 Deno.test("what any script says in the channel of the tabs, or writes in their storage, harms nobody", async () => {

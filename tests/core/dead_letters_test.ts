@@ -412,3 +412,30 @@ Deno.test("an embedding program hears of each dead letter", async () => {
   assertEquals(heard, [["bob", "1"]]);
   await w.end();
 });
+
+Deno.test(
+  "more than two windows put back behind a message that is not settled stop nothing",
+  inWorld({ delivery: { ...delivery, window: 4 } }, async (w) => {
+    const bob = await w.subscriber("bob", "c");
+    for (const n of numbers(1, 30)) {
+      await w.publish("c", n);
+      for (const message of bob.take()) if (n > 1) assert(await bob.nack(message));
+    }
+    await w.settle();
+    assertEquals((await letters(w)).length, 29);
+    await bob.drop();
+    await w.hub.redrive({ limit: 100 });
+    const back = await w.subscriber("bob", "c");
+    await w.publish("c", 31);
+    const got: unknown[] = [];
+    for (let round = 0; round < 20; round++) {
+      await w.pass(1_000);
+      for (const message of back.take()) {
+        got.push(message.data);
+        // The first one is still at its handler.
+        if (message.data !== 1) assert(await back.ack(message));
+      }
+    }
+    assertEquals(got.toSorted((a, b) => Number(a) - Number(b)), numbers(1, 31));
+  }),
+);

@@ -274,3 +274,52 @@ Deno.test("origins: a page reads a stream of another origin", async () => {
   aborted.abort();
   await response.body!.cancel().catch(() => {});
 });
+
+Deno.test("origins: a page cannot ask by way of a picture or a frame either, where no Origin is sent", async () => {
+  await using gateway = await serve([APP]);
+  const url = `${gateway.http}/api/push/sse?channel=spam`;
+  const asked = async (site: string, dest: string, to = url) =>
+    (await ask(to, { headers: { "sec-fetch-site": site, "sec-fetch-dest": dest } })).status;
+  for (const site of ["cross-site", "same-site"]) {
+    for (const dest of ["image", "script", "iframe", "empty"]) {
+      assertEquals(await asked(site, dest), 403, `${site} ${dest}`);
+    }
+  }
+  const channels = `${gateway.http}/api/push/channels`;
+  assertEquals((await ask(channels)).body.channels, []);
+  // A link that somebody follows, what somebody types, and the gateway's own pages.
+  assertEquals(await asked("cross-site", "document", channels), 200);
+  assertEquals(await asked("none", "document", channels), 200);
+  assertEquals(await asked("same-origin", "empty", channels), 200);
+  assertEquals(await asked("cross-site", "image", `${gateway.http}/health`), 200);
+  await using open = await serve(["*"]);
+  assertEquals(await asked("cross-site", "image", `${open.http}/api/push/channels`), 200);
+});
+
+Deno.test("origins: a page reads that the store cannot be opened, and an EventSource comes back", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/file`;
+  await Deno.writeTextFile(file, "");
+  const { error } = console;
+  console.error = () => {};
+  try {
+    const delivery = { storeBackend: "kv", kvPath: `${file}/push.db` } as const;
+    const gateway = new Gateway({ push: { enabled: true, allowedOrigins: [APP], delivery } });
+    const at = (accept: string) =>
+      gateway.fetch(
+        new Request("http://push.example/api/push/sse?channel=a", {
+          headers: { origin: APP, accept },
+        }),
+      );
+    const plain = await at("*/*");
+    assertEquals([plain.status, (await plain.json()).code], [503, "unavailable"]);
+    assertEquals(plain.headers.get("access-control-allow-origin"), APP);
+    const source = await at("text/event-stream");
+    assertEquals([source.status, source.headers.get("access-control-allow-origin")], [200, APP]);
+    assert((await source.text()).includes('"code":"unavailable"'));
+    await gateway.stop();
+  } finally {
+    console.error = error;
+    await Deno.remove(folder, { recursive: true });
+  }
+});

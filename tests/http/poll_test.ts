@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { GatewayOptions } from "../../mod.ts";
+import { resolveOptions } from "../../server/options/options.ts";
+import { MemoryStore } from "../../server/stores/memory/store.ts";
+import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
+import { seededRandom } from "../../server/testing/mod.ts";
 import { startGateway } from "../support/gateway.ts";
 import { type Answer, ask, PollClient } from "../support/http_client.ts";
 import { SocketClock } from "../support/socket_clock.ts";
@@ -375,6 +379,53 @@ Deno.test("the gateway stops: a waiting poll is answered at once, the next one w
   const next = await gateway.gateway.fetch(request);
   assertEquals([next.status, (await next.json()).code], [503, "going_away"]);
   assertEquals(next.headers.has("retry-after"), true);
+});
+
+Deno.test("who subscribes while the gateway stops is told to come back, not that the channel is refused", async () => {
+  const connect = {
+    type: "connect",
+    version: 1,
+    instance: "i1",
+    attempt: 1,
+    client_id: "ann",
+    subscriptions: [{ channel: "news" }],
+  };
+  const settings = resolveOptions({ push: { enabled: true } }).push;
+  for (const isNew of [true, false]) {
+    const store = new MemoryStore({
+      retention: retentionOf(settings),
+      limits: storeLimitsOf(settings),
+      random: seededRandom(1).bytes,
+    });
+    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const commit = store.commit.bind(store);
+    let isHeld = isNew;
+    store.commit = async (...args) => {
+      if (isHeld) {
+        reached.resolve();
+        await go.promise;
+      }
+      return await commit(...args);
+    };
+    await using gateway = await startGateway(QUIET, { store });
+    const register = (body: Frame) =>
+      ask(`${gateway.http}/api/push/poll/register`, { body: { connect: body } });
+    let answer: Promise<Answer>;
+    if (isNew) answer = register(connect);
+    else {
+      const { poll_token } = (await register({ ...connect, subscriptions: [] })).body;
+      isHeld = true;
+      const frames = [{ type: "channel.subscribe", channel: "news", request_id: 1 }];
+      answer = ask(`${gateway.http}/api/push/poll/send`, { body: { poll_token, frames } });
+    }
+    await reached.promise;
+    const stopped = gateway.gateway.stop();
+    go.resolve();
+    const { status, body } = await within(answer, "the answer");
+    const code = isNew ? body.code : body.frames[0].code;
+    assertEquals([status, code], [isNew ? 503 : 200, "going_away"]);
+    await stopped;
+  }
 });
 
 Deno.test("polling switched off: no poll route answers", async () => {

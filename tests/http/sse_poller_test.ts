@@ -244,3 +244,44 @@ Deno.test("a poller's stream: who reads too slowly is cut off, and goes on where
     });
   }
 });
+
+Deno.test("a poller's stream: to a client that has gone without a word nothing is sent until it is given up", async () => {
+  const clock = new SocketClock();
+  await using gateway = await startGateway(QUIET, { clock });
+  const [client, epoch] = await subscribed(gateway);
+  // It is not read: no connection breaks.
+  await using _silent = await stream(gateway, client);
+  await gateway.gateway.publish("news", 1);
+  const gone = Promise.withResolvers<void>();
+  gateway.gateway.on("disconnected", () => gone.resolve());
+  for (let i = 0; i < 90; i++) await clock.advance(10_000);
+  await within(gone.promise, "the poller to count as lost");
+  assertEquals(await gateway.gateway.deadLetters(), []);
+  await using socket = (await WireClient.connect(gateway.ws, {
+    client_id: "ann",
+    subscriptions: [{ channel: "news", position: { epoch, seq: 0 } }],
+  }))[0];
+  assertEquals((await socket.next("channel_message")).data, 1);
+});
+
+Deno.test("a poller's stream: one whose client leaves messages unanswered ends, and is opened again", async () => {
+  const clock = new SocketClock();
+  const delivery = { ackTimeout: 3_600 };
+  await using gateway = await startGateway({ push: { ...QUIET.push, delivery } }, { clock });
+  const [client, epoch] = await subscribed(gateway);
+  await using first = await stream(gateway, client);
+  await gateway.gateway.publish("news", 1);
+  for (let i = 0; i < 8; i++) await clock.advance(10_000);
+  const frames = (await first.rest() as Frame[][]).flat();
+  assertEquals(frames.map(({ data }) => data), [1]);
+  const positions = [{ channel: "news", epoch, seq: 1, open: [1, 1] }];
+  await using second = await stream(gateway, client, { positions });
+  await client.post("send", {
+    frames: [{ type: "ack", acks: [{ channel: "news", epoch, upto: 1 }] }],
+  });
+  for (let i = 0; i < 40; i++) await clock.advance(10_000);
+  await gateway.gateway.publish("news", 2);
+  let last: Frame[] = [];
+  while (last.length === 0) last = await second.next();
+  assertEquals(last.map(({ data }) => data), [2]);
+});

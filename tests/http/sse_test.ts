@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { Gateway, type GatewayOptions } from "../../mod.ts";
+import { resolveOptions } from "../../server/options/options.ts";
+import { openStore } from "../../server/stores/open.ts";
+import { seededRandom } from "../../server/testing/mod.ts";
+import { Interposed } from "../core/interposed.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { type Served, startGateway } from "../support/gateway.ts";
 import { ask } from "../support/http_client.ts";
@@ -500,4 +504,53 @@ Deno.test("plain SSE: HTTP/1.0 is answered, too, until the connection ends", asy
   assertEquals((await answer)!.status, 200);
   await assertRejects(() => open(served, "channel=a", { "last-event-id": "?" }), Error, "400");
   await served.gateway.stop();
+});
+
+Deno.test("plain SSE: many long names make an event larger, not what waits for one reader", async () => {
+  await using gateway = await startGateway(QUIET);
+  const names = numbers(128).map((n) => `${n}`.padEnd(255, "x"));
+  const url = `${gateway.http}/api/push/sse?channel=${names.join("&channel=")}`;
+  const { body } = await gateway.gateway.fetch(new Request(url));
+  const reader = body!.getReader();
+  await reader.read();
+  await Promise.all(numbers(1000).map((n) => gateway.gateway.publish(names[0], n)));
+  let text = "";
+  const decoder = new TextDecoder();
+  while (!text.includes('"data":1000,')) {
+    const { value } = await reader.read();
+    const { maxBufferedBytes } = gateway.gateway.settings.push.limits;
+    assert(value!.length < maxBufferedBytes, `${value!.length}`);
+    text += decoder.decode(value);
+  }
+  const data = [...text.matchAll(/^data: .*?"data":(\d+),/gm)].map(([, n]) => Number(n));
+  assertEquals(data, numbers(1000));
+  await reader.cancel();
+});
+
+Deno.test("plain SSE: channels whose places make no id that servers take are refused at once", async () => {
+  await using gateway = await startGateway({
+    push: { ...QUIET.push, limits: { maxChannels: 5000 } },
+  });
+  const query = numbers(2000).map((n) => `channel=${n}`).join("&");
+  const { status, body } = await ask(`${gateway.http}/api/push/sse?${query}`);
+  assertEquals([status, body.code], [409, "too_many_channels"]);
+  assertEquals((await connections(gateway)).connections.sse, 0);
+});
+
+Deno.test("plain SSE: a reader whose stream was being opened when the gateway drained comes back", async () => {
+  const { push } = resolveOptions({ push: { enabled: true } });
+  const interposed = new Interposed(await openStore(push, seededRandom(1).bytes));
+  const served = await startGateway(QUIET, { store: interposed.store });
+  const reached = Promise.withResolvers<void>();
+  interposed.before = ({ operation }) => operation === "commit" ? reached.resolve() : undefined;
+  const open = interposed.hold("commit");
+  const url = `${served.http}/api/push/sse?channel=news`;
+  const source = ask(url, { headers: { accept: "text/event-stream" } });
+  await within(reached.promise, "the subscription to be stored");
+  const stopped = served.gateway.stop();
+  open();
+  const { status, text } = await source;
+  assertEquals(status, 200);
+  assertMatch(text, /^retry: \d+\ndata: \{"type":"error","code":"going_away",.*\}\n\n$/);
+  await stopped;
 });

@@ -173,3 +173,21 @@ Deno.test("onOneLine() leaves JSON what it means, without an end of a line", () 
     assertEquals(/[\r\n]/.test(onOneLine(json)), false);
   }
 });
+
+Deno.test("EventStream: one that was ended drops what nobody reads for 30 seconds", async () => {
+  const { stream, read, owner, settled, clock, wheel } = make();
+  stream.write("x");
+  stream.end();
+  await clock.advance(25_000);
+  assertEquals(wheel.size, 1);
+  await clock.advance(10_000);
+  assertEquals([wheel.size, owner.heard, settled], [0, [], []]);
+  assertEquals(await read(), undefined);
+  assertStrictEquals(settled[0], stream);
+  const other = make();
+  other.stream.write("x");
+  other.stream.end();
+  assertEquals([await other.read(), await other.read(), other.wheel.size], ["x", undefined, 0]);
+  wheel.stop();
+  other.wheel.stop();
+});

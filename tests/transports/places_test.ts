@@ -2,7 +2,13 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { formatEventId } from "../../client/protocol/mod.ts";
 import { Entry } from "../../server/channel/entry.ts";
-import { type LogPlace, placeOf, readPlaces, writePlaces } from "../../server/transports/places.ts";
+import {
+  isTooLong,
+  type LogPlace,
+  placeOf,
+  readPlaces,
+  writePlaces,
+} from "../../server/transports/places.ts";
 
 const epochs = fc.stringMatching(/^[a-z0-9]{1,32}$/);
 const channels = fc.stringMatching(/^[A-Za-z0-9_:.-]{1,255}$/);
@@ -63,4 +69,15 @@ Deno.test("placeOf() finds the place of any message, whatever its payload says",
       assertEquals(formatEventId(channel, epoch, seq), writePlaces(new Map([[channel, place]])));
     }),
   );
+});
+
+Deno.test("isTooLong() lets pass only channels whose places are always read again", () => {
+  const names = fc.uniqueArray(channels, { minLength: 1, maxLength: 400 });
+  fc.assert(fc.property(names, (names) => {
+    const place = { epoch: "z".repeat(32), seq: Number.MAX_SAFE_INTEGER };
+    const places = new Map(names.map((name) => [name, place]));
+    if (!isTooLong(names)) assertEquals(readPlaces(writePlaces(places)), places);
+  }));
+  const named = (count: number) => Array.from({ length: count }, (_, i) => `${i}`.padEnd(255, "x"));
+  assertEquals([128, 400].map((count) => isTooLong(named(count))), [false, true]);
 });

@@ -178,13 +178,15 @@ export const REDIS: readonly Scenario[] = [
   },
   {
     name: "redis-latency",
-    says: "Redis is 200 ms away, more or less; a long-poller stays at one gateway.",
+    says: "Redis is 200 ms away, more or less; who comes over HTTP stays at one gateway.",
     topology: "redis",
     async run(world) {
-      await world.load({ pollers: 0 });
+      await world.load({ pollers: 0, streams: 0 });
       // Each move takes some ten answers of Redis: one that moves with each request gets nowhere.
       const { ws: url } = world.random.pick(world.gateways);
-      await world.handler(["channel-1", "channel-2"], { transport: "longpoll", url });
+      for (const transport of ["sse", "longpoll"] as const) {
+        await world.handler(["channel-1", "channel-2"], { transport, url });
+      }
       for (const proxy of world.topology.proxies) {
         proxy.set("both", { latency: 50, jitter: 100, slice: 1_000 });
       }

@@ -219,7 +219,7 @@ export const SETTLING: readonly Scenario[] = [
 
 /** A subscriber goes away while others publish, and comes back. */
 async function away(world: World, ms: number): Promise<void> {
-  await world.load({ frames: 0, pollers: 0, channels: 1 });
+  await world.load({ frames: 0, pollers: 0, streams: 0, channels: 1 });
   const wanderer = await world.handler(CHANNELS);
   await world.pause(500);
   await wanderer.client.disconnect();
