@@ -189,3 +189,11 @@ export function advance(
   }
   return [state];
 }
+
+/** Why a client was closed. */
+export interface Closed {
+  /** `disconnected` after `disconnect()`; else what the gateway or the network said. */
+  readonly code: Code;
+  /** The same in words. */
+  readonly reason: string;
+}

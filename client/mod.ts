@@ -137,10 +137,9 @@ export type {
   StateChange,
 } from "./events.ts";
 export type { MessageHandler } from "./handler.ts";
-export type { StateName, Transport } from "./lifecycle.ts";
+export type { Closed, StateName, Transport } from "./lifecycle.ts";
 export type { Fetch } from "./links/http.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./links/websocket.ts";
-export type { Closed } from "./lobby.ts";
 export type { Message, NackOptions } from "./message.ts";
 export type { ClientOptions, TokenSource } from "./options.ts";
 export type { KeeperHost, Published, PublishKeeper, SendPublish } from "./outbox.ts";

@@ -18,13 +18,14 @@ export interface Terms {
 
 /** What a gateway says; numbers that make no sense, and those it has not said, become its defaults. */
 export function termsOf(frame: Partial<ConnectedFrame>): Terms {
+  const beat = frame.heartbeat_interval;
   return {
     delivery: frame.delivery !== false,
     ackTimeout: 1000 * numberIn(frame.ack_timeout, 0.001, 1e6, 30),
     retryBackoff: numberIn(frame.retry_backoff, 1, 1000, 2),
     window: numberIn(frame.window, 1, 1e6, 1024),
     windowBytes: numberIn(frame.window_bytes, 1, Infinity, 2 ** 20),
-    heartbeatInterval: 1000 * numberIn(frame.heartbeat_interval, 0, 1e6, 15),
+    heartbeatInterval: 1000 * numberIn(beat, 0.05, 1e6, beat === 0 ? 0 : 15),
     maxMessageBytes: numberIn(frame.max_message_bytes, 1, Infinity, MAX_MESSAGE_BYTES),
   };
 }

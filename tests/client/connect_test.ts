@@ -353,6 +353,15 @@ Deno.test("without presence the client pings every 25 seconds", async () => {
   await client.disconnect();
 });
 
+Deno.test("a gateway that asks for a beat at every moment gets the usual ones", async () => {
+  const { client, gateway, clock } = setUp();
+  gateway.terms.heartbeat_interval = 1e-6;
+  await client.connect();
+  await clock.advance(30_000);
+  assertEquals(gateway.of("presence.heartbeat").length, 2);
+  await client.disconnect();
+});
+
 Deno.test("heartbeatInterval makes the beats more frequent, never rarer", async () => {
   for (const [heartbeatInterval, beats] of [[5, 6], [100, 2]]) {
     const { client, gateway, clock } = await connected({ heartbeatInterval });

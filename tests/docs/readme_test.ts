@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { withOptionsTable } from "../../dev/option_docs.ts";
 import { Gateway } from "../../mod.ts";
+import { EventReader } from "../support/event_reader.ts";
 import { codeBlocks, runBlock } from "./blocks.ts";
 
 const README = await Deno.readTextFile("README.md");
@@ -33,6 +34,22 @@ Deno.test("the curl line of README.md publishes", async () => {
   });
   assertEquals(response.status, 200);
   assertEquals((await response.json()).seq, 1);
+});
+
+Deno.test("the curl line of README.md listens, and comes back by the id of the last event", async () => {
+  await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+  await gateway.start();
+  const [, path] = /curl -N 'localhost:8765(\S+)'/.exec(README)!;
+  const url = `http://127.0.0.1:${gateway.address.port}${path}`;
+  let lastId = "";
+  for (const text of ["first", "second"]) {
+    await using events = await EventReader.open(url, { headers: { "last-event-id": lastId } });
+    // The second is published before its reader is back.
+    if (text === "first") await gateway.publish("alerts", text);
+    assertEquals((await events.next()).data, text);
+    lastId = events.lastId;
+    if (text === "first") await gateway.publish("alerts", "second");
+  }
 });
 
 Deno.test("README.md names the two commands, and deno.json has them", async () => {

@@ -8,6 +8,23 @@ import { until } from "../support/within.ts";
 import { type Frame, WireClient } from "../support/wire_client.ts";
 
 const QUIET: GatewayOptions = { push: { presence: { broadcastChanges: false } } };
+
+/** Keeps a node from writing down pollers, from its next write until it may go on. */
+function holdRecord({ node }: ServedNode): { reached: Promise<void>; writes: number; go(): void } {
+  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const held = { reached: reached.promise, writes: 0, go: go.resolve };
+  const keep = node.keep.bind(node);
+  node.keep = async (...args) => {
+    if (args[0].startsWith("poller:")) {
+      held.writes++;
+      reached.resolve();
+      await go.promise;
+    }
+    return await keep(...args);
+  };
+  return held;
+}
+
 const data = (messages: Frame[]) => messages.map((message) => message.data);
 
 Deno.test("a poller's requests may go to any node: each goes on where the last one stood", async () => {
@@ -175,27 +192,18 @@ Deno.test("a request elsewhere waits until a subscription is done, and both are 
   await using nodes = await ServedNodes.start(2, QUIET);
   const [one, two] = nodes.nodes;
   const ann = await RoamingPoller.register(one);
-  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const keep = one.node.keep.bind(one.node);
-  let writes = 0;
-  one.node.keep = async (...args) => {
-    if (args[0].startsWith("poller:") && writes++ === 0) {
-      reached.resolve();
-      await go.promise;
-    }
-    return await keep(...args);
-  };
+  const record = holdRecord(one);
   const subscribed = ann.must(one, "subscribe", { channel: "news" });
-  await reached.promise;
+  await record.reached;
   // It asks for the poller, hears that it is busy, and goes on waiting.
   const patience = nodes.clock.scheduled(2_000);
   const beat = ann.must(two, "heartbeat");
   await patience;
   await nodes.clock.advance(1_000);
-  go.resolve();
+  record.go();
   assertEquals(await subscribed, { ok: true, channel: "news" });
   assertEquals(await beat, { ok: true });
-  assertEquals(writes, 1);
+  assertEquals(record.writes, 1);
   await one.gateway.publish("news", 1);
   assertEquals(data(await ann.next(two)), [1]);
 });
@@ -229,18 +237,7 @@ Deno.test("a subscription that is answered goes along, though the poller was tak
   const [one, two] = nodes.nodes;
   const ann = await RoamingPoller.register(one);
   nodes.cluster.rumours = { loss: 1, repeats: 0, delay: 0, jitter: 0 };
-  const [first, second] = [one, two].map(({ node }) => {
-    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const keep = node.keep.bind(node);
-    node.keep = async (...args) => {
-      if (args[0].startsWith("poller:")) {
-        reached.resolve();
-        await go.promise;
-      }
-      return await keep(...args);
-    };
-    return { reached: reached.promise, go: go.resolve };
-  });
+  const [first, second] = [holdRecord(one), holdRecord(two)];
   const subscribed = ann.post(one, "subscribe", { channel: "news" });
   await first.reached;
   const beat = nodes.awaits(ann.must(two, "heartbeat"));
@@ -260,20 +257,11 @@ Deno.test("what a node writes late of a poller that was taken from it is not kep
   const [one, two, three] = nodes.nodes;
   const ann = await RoamingPoller.register(one);
   await ann.must(one, "subscribe", { channel: "news" });
-  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const keep = one.node.keep.bind(one.node);
-  let writes = 0;
-  one.node.keep = async (...args) => {
-    if (args[0].startsWith("poller:") && writes++ === 0) {
-      reached.resolve();
-      await go.promise;
-    }
-    return await keep(...args);
-  };
+  const record = holdRecord(one);
   const first = ann.must(one, "subscribe", { channel: "x" });
-  await reached.promise;
+  await record.reached;
   await nodes.awaits(ann.must(two, "subscribe", { channel: "y" }));
-  go.resolve();
+  record.go();
   await nodes.awaits(first);
   for (const channel of ["news", "x", "y"]) await three.gateway.publish(channel, channel);
   const received: Frame[] = [];
@@ -315,24 +303,15 @@ Deno.test("a poller that another node is taking while it ends has ended there, t
   const [one, two] = nodes.nodes;
   const ann = await RoamingPoller.register(one, { client_id: "ann" });
   await ann.must(one, "subscribe", { channel: "news" });
-  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const keep = one.node.keep.bind(one.node);
-  let writes = 0;
-  one.node.keep = async (...args) => {
-    if (args[0].startsWith("poller:") && writes++ === 0) {
-      reached.resolve();
-      await go.promise;
-    }
-    return await keep(...args);
-  };
+  const record = holdRecord(one);
   const subscribed = ann.post(one, "subscribe", { channel: "more" });
-  await reached.promise;
+  await record.reached;
   // It waits for the subscription; the goodbye waits for it.
   const patience = nodes.clock.scheduled(2_000);
   const beat = ann.post(two, "heartbeat");
   await patience;
   const left = ann.must(one, "unregister", { forget: true });
-  go.resolve();
+  record.go();
   await nodes.awaits(Promise.all([left, beat, subscribed]));
   for (const node of [two, one]) {
     assertEquals((await nodes.awaits(ann.post(node, "messages", { timeout: 0 }))).status, 404);

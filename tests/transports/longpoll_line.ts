@@ -1,8 +1,7 @@
 import { PollClient } from "../support/http_client.ts";
 import type { Frame } from "../support/wire_client.ts";
-import { within } from "../support/within.ts";
-import { Inbox, type Line, type Transport } from "./line.ts";
-import { Positions } from "./positions.ts";
+import type { Transport } from "./line.ts";
+import { PollerLine } from "./poller_line.ts";
 
 /** Long-polling. */
 export const longpoll: Transport = {
@@ -14,38 +13,13 @@ export const longpoll: Transport = {
   },
 };
 
-class LongPollLine implements Line {
-  readonly connected: Frame;
-  readonly ended: Promise<string>;
-  readonly #client: PollClient;
-  readonly #inbox = new Inbox();
-  readonly #positions = new Positions();
+class LongPollLine extends PollerLine {
   readonly #aborted = new AbortController();
   readonly #polling: Promise<void>;
-  readonly #end: (code: string) => void;
 
   constructor(client: PollClient, connected: Frame) {
-    this.#client = client;
-    this.connected = connected;
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.ended = promise;
-    this.#end = resolve;
+    super(client, connected);
     this.#polling = this.#poll();
-  }
-
-  get unread(): readonly Frame[] {
-    return this.#inbox.unread;
-  }
-
-  async send(...frames: Frame[]): Promise<Frame[]> {
-    this.#positions.sent(frames);
-    const { status, body } = await this.#client.post("send", { frames });
-    if (status !== 200) throw new Error(`Cannot send: ${JSON.stringify(body)}`);
-    return body.frames;
-  }
-
-  next(): Promise<Frame> {
-    return within(this.#inbox.next(), "a frame");
   }
 
   async sever(): Promise<void> {
@@ -53,26 +27,17 @@ class LongPollLine implements Line {
     await this.#polling;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.sever();
-  }
-
   async #poll(): Promise<void> {
     const { signal } = this.#aborted;
     while (!signal.aborted) {
-      const positions = this.#positions.list();
+      const positions = this.positions.list();
       try {
-        const { status, body } = await this.#client.post("messages", { positions }, signal);
-        if (status !== 200) return this.#end(body.code);
-        for (const frame of body.messages) this.#receive(frame);
+        const { status, body } = await this.client.post("messages", { positions }, signal);
+        if (status !== 200) return this.end(body.code);
+        this.receive(body.messages);
       } catch {
-        return this.#end("unreachable");
+        return this.end("unreachable");
       }
     }
-  }
-
-  #receive(frame: Frame): void {
-    this.#positions.received(frame);
-    this.#inbox.add(frame);
   }
 }

@@ -1,9 +1,9 @@
-import { ask, PollClient } from "../support/http_client.ts";
-import type { Frame } from "../support/wire_client.ts";
-import { within } from "../support/within.ts";
-import { Inbox, type Line, type Transport } from "./line.ts";
-import { Positions } from "./positions.ts";
 import { EventReader } from "../support/event_reader.ts";
+import { ask, PollClient } from "../support/http_client.ts";
+import { within } from "../support/within.ts";
+import type { Frame } from "../support/wire_client.ts";
+import type { Transport } from "./line.ts";
+import { PollerLine } from "./poller_line.ts";
 
 /** Server-sent events: a poller that has a stream open instead of a poll. */
 export const sse: Transport = {
@@ -17,46 +17,21 @@ export const sse: Transport = {
   },
 };
 
-class SseLine implements Line {
-  readonly connected: Frame;
-  readonly ended: Promise<string>;
+class SseLine extends PollerLine {
   readonly opened: Promise<void>;
   readonly #url: string;
-  readonly #client: PollClient;
-  readonly #inbox = new Inbox();
-  readonly #positions = new Positions();
   readonly #streaming: Promise<void>;
-  readonly #end: (code: string) => void;
   readonly #begin: () => void;
   #reader: EventReader | undefined;
   #severed = false;
 
   constructor(url: string, client: PollClient, connected: Frame) {
+    super(client, connected);
     this.#url = url;
-    this.#client = client;
-    this.connected = connected;
-    const ended = Promise.withResolvers<string>();
-    const opened = Promise.withResolvers<void>();
-    this.ended = ended.promise;
-    this.#end = ended.resolve;
-    this.opened = opened.promise;
-    this.#begin = opened.resolve;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.opened = promise;
+    this.#begin = resolve;
     this.#streaming = this.#stream();
-  }
-
-  get unread(): readonly Frame[] {
-    return this.#inbox.unread;
-  }
-
-  async send(...frames: Frame[]): Promise<Frame[]> {
-    this.#positions.sent(frames);
-    const { status, body } = await this.#client.post("send", { frames });
-    if (status !== 200) throw new Error(`Cannot send: ${JSON.stringify(body)}`);
-    return body.frames;
-  }
-
-  next(): Promise<Frame> {
-    return within(this.#inbox.next(), "a frame");
   }
 
   async sever(): Promise<void> {
@@ -65,29 +40,20 @@ class SseLine implements Line {
     await this.#streaming;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.sever();
-  }
-
   async #stream(): Promise<void> {
     while (!this.#severed) {
-      const body = { poll_token: this.#client.pollToken, positions: this.#positions.list() };
+      const body = { poll_token: this.client.pollToken, positions: this.positions.list() };
       try {
         this.#reader = await EventReader.open(this.#url, { body });
       } catch {
         const refused = await ask(this.#url, { body }).catch(() => undefined);
-        return this.#end(refused?.body.code ?? "unreachable");
+        return this.end(refused?.body.code ?? "unreachable");
       }
       if (this.#severed) await this.#reader.close();
       for await (const event of this.#reader) {
         this.#begin();
-        for (const frame of JSON.parse(event.data!)) this.#receive(frame);
+        this.receive(JSON.parse(event.data!));
       }
     }
-  }
-
-  #receive(frame: Frame): void {
-    this.#positions.received(frame);
-    this.#inbox.add(frame);
   }
 }
