@@ -1,4 +1,5 @@
 import { formatEventId, PushError } from "@push/client/protocol";
+import { Authenticator } from "./access/authenticator.ts";
 import { channelOf, functionOf, jsonOf, nameOf, publishOptionsOf, queryOf } from "./arguments.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
@@ -11,7 +12,6 @@ import { Sockets } from "./http/upgrade.ts";
 import { Hub } from "./hub.ts";
 import { Listener } from "./listener.ts";
 import { checkExposure, type GatewayOptions, resolveOptions } from "./options/options.ts";
-import { Policy } from "./policy.ts";
 import type { Settings } from "./options/settings.ts";
 import { openStore } from "./stores/open.ts";
 import type { Store } from "./stores/store.ts";
@@ -71,7 +71,7 @@ export class Gateway {
   readonly settings: Settings;
   readonly #parts: GatewayParts;
   readonly #clock: Clock;
-  readonly #policy: Policy;
+  readonly #authenticator: Authenticator;
   #origins: Origins;
   readonly #listeners = new Listeners();
   #opening: Promise<void> | undefined;
@@ -92,7 +92,7 @@ export class Gateway {
     this.settings = resolveOptions(options);
     this.#parts = parts;
     this.#clock = parts.clock ?? systemClock;
-    this.#policy = new Policy(this.settings.authToken);
+    this.#authenticator = new Authenticator(this.settings.authToken);
     this.#origins = new Origins(this.settings.push.allowedOrigins, undefined);
     this.#startedAt = this.#clock.now();
   }
@@ -293,8 +293,8 @@ export class Gateway {
     });
     this.#push = {
       hub,
-      policy: this.#policy,
-      sockets: new Sockets(hub, this.#policy),
+      authenticator: this.#authenticator,
+      sockets: new Sockets(hub, this.#authenticator),
       pollers: new Pollers(hub),
       streams: new EventStreams(hub),
     };

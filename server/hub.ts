@@ -1,4 +1,5 @@
 import { type Json, PushError } from "@push/client/protocol";
+import type { Identity } from "./access/identity.ts";
 import type { Channel, Published } from "./channel/channel.ts";
 import { Channels } from "./channel/channels.ts";
 import { Claims, type Granted } from "./nodes/claims.ts";
@@ -32,8 +33,8 @@ import { WriteBehind } from "./session/write_behind.ts";
 
 /** Who attaches, and on what terms. */
 export interface AttachRequest {
-  /** Subject of the token. */
-  readonly subject: string;
+  /** Who asks. */
+  readonly identity: Identity;
   /** Client id that the application gave. */
   readonly name?: string;
   /** Client id that the gateway minted earlier, and the hash of its secret. */
@@ -195,11 +196,12 @@ export class Hub implements SessionHost {
    */
   attach(request: AttachRequest, connection: Connection): Promise<Attached> {
     const { random } = this.context;
+    const { subject } = request.identity;
     const named = request.name !== undefined;
     const clientId = request.name ?? request.minted?.clientId ?? randomId(random);
     // A client id may have colons, and no percent sign: else it could reach into the subject.
-    const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${request.subject}`;
-    const owner = { key, subject: request.subject, clientId, named };
+    const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${subject}`;
+    const owner = { key, subject, clientId, named };
     return harmless(this.#inTurn(key, () => this.#attach(owner, request, connection)));
   }
 
@@ -371,7 +373,7 @@ export class Hub implements SessionHost {
     this.#claiming.add(owner.key);
     try {
       const claimed = await this.#claims.claim(claim, askedAt);
-      const attached = this.#hold(owner, claim, claimed, request.wire, connection);
+      const attached = this.#hold(owner, claim, claimed, request, connection);
       attached.session.askedAt = askedAt;
       if (!this.#stopped) return attached;
       // The drain did not see it.
@@ -387,7 +389,7 @@ export class Hub implements SessionHost {
     owner: SessionOwner,
     claim: Claim,
     claimed: Granted,
-    wire: Wire,
+    { wire, identity }: AttachRequest,
     connection: Connection,
   ): Attached {
     const { events } = this.context;
@@ -397,6 +399,7 @@ export class Hub implements SessionHost {
     session.generation = claimed.generation;
     session.holder = claim.holder;
     session.ttl = claim.ttl;
+    session.identity = identity;
     this.#terms.set(session, { ...claim, from: undefined });
     session.attach(connection, wire, claimed.channels);
     this.#sessions.set(owner.key, session);

@@ -12,7 +12,8 @@ import { booleanField, byteLength } from "./fields.ts";
 import { handleFrame } from "./frames.ts";
 import { open, readOpening, sessionTtl } from "./handshake.ts";
 import type { Hub } from "../hub.ts";
-import type { Identity, Policy } from "../policy.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import type { Identity } from "../access/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
 
@@ -38,7 +39,7 @@ const HANDSHAKE_TIMEOUT = 10_000;
  */
 export class Dialog {
   readonly #hub: Hub;
-  readonly #policy: Policy;
+  readonly #authenticator: Authenticator;
   readonly #connection: Connection;
   readonly #terms: DialogTerms;
   #state: State = "new";
@@ -51,9 +52,14 @@ export class Dialog {
   #cancelTimeout: (() => void) | undefined;
 
   /** @param connection way back to the client */
-  constructor(hub: Hub, policy: Policy, connection: Connection, terms: DialogTerms) {
+  constructor(
+    hub: Hub,
+    authenticator: Authenticator,
+    connection: Connection,
+    terms: DialogTerms,
+  ) {
     this.#hub = hub;
-    this.#policy = policy;
+    this.#authenticator = authenticator;
     this.#connection = connection;
     this.#terms = terms;
     if (terms.identity === undefined) {
@@ -152,7 +158,7 @@ export class Dialog {
     }
     const identity = opening.token === undefined && this.#terms.identity !== undefined
       ? this.#terms.identity
-      : this.#policy.identify(opening.token);
+      : await this.#authenticator.identify(opening.token);
     const named = opening.clientId === undefined && this.#terms.clientId !== undefined
       ? { ...opening, clientId: this.#terms.clientId, secret: undefined }
       : opening;
@@ -166,10 +172,10 @@ export class Dialog {
   }
 
   async #openFixed(text: string): Promise<void> {
-    const identity = this.#terms.identity ?? this.#policy.identify(undefined);
+    const identity = this.#terms.identity ?? await this.#authenticator.identify(undefined);
     const { clientId: name } = this.#terms;
     const { session } = await this.#hub.attach({
-      subject: identity.subject,
+      identity,
       name,
       ttl: name === undefined ? 0 : sessionTtl(this.#hub, true),
       wire: "fixed",

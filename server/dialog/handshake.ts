@@ -20,7 +20,8 @@ import {
 } from "./fields.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
-import { hashSecret, type Identity } from "../policy.ts";
+import type { Identity } from "../access/identity.ts";
+import { hashSecret } from "../access/secrets.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
 
@@ -104,7 +105,7 @@ export async function open(
   const longest = sessionTtl(hub, named);
   const ttl = Math.min((opening.sessionTtl ?? Infinity) * 1000, longest);
   const { session, resumed } = await hub.attach({
-    subject: identity.subject,
+    identity,
     name: named ? clientId : undefined,
     minted: secret === undefined
       ? undefined

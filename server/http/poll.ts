@@ -22,7 +22,8 @@ import { handleFrame } from "../dialog/frames.ts";
 import { randomId } from "../clock.ts";
 import { open, type Opened, type Opening, readOpening, sessionTtl } from "../dialog/handshake.ts";
 import type { Hub } from "../hub.ts";
-import { bearerToken, hashSecret, type Policy } from "../policy.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import { bearerToken, hashSecret } from "../access/secrets.ts";
 import { adoptPositions, pollToken, readPositions } from "./poll_fields.ts";
 import type { PollTerms } from "./poll_records.ts";
 import type { Poller, Pollers, PollOptions } from "./pollers.ts";
@@ -31,7 +32,7 @@ import { type Body, json, jsonText } from "./respond.ts";
 /** What the poll routes work with. */
 export interface PollContext {
   readonly hub: Hub;
-  readonly policy: Policy;
+  readonly authenticator: Authenticator;
   readonly pollers: Pollers;
 }
 
@@ -61,7 +62,7 @@ export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
 };
 
 async function register(
-  { hub, policy, pollers }: PollContext,
+  { hub, authenticator, pollers }: PollContext,
   request: Request,
   { frame }: Body,
 ): Promise<Response> {
@@ -71,7 +72,7 @@ async function register(
   if (connect !== undefined) {
     if (!isObject(connect)) refuse("connect", "a connect frame", connect);
     const opening = readOpening(connect);
-    const identity = policy.identify(opening.token ?? token);
+    const identity = await authenticator.identify(opening.token ?? token);
     const registered = await pollers.register(async (connection) => {
       const opened = await open(hub, identity, opening, connection);
       return { ...opened, terms: termsOf(opening, opened) };
@@ -82,7 +83,7 @@ async function register(
       connected: registered.frame,
     });
   }
-  const identity = policy.identify(token);
+  const identity = await authenticator.identify(token);
   const name = clientIdField(frame);
   const { token: poll_token, poller } = await pollers.register(async (connection, token) => {
     const { random, clock } = hub.context;
@@ -94,7 +95,7 @@ async function register(
     const terms = { ...who, instance: randomId(random), attempt: 0, since };
     const { session } = await hub.attach({
       ...terms,
-      subject: identity.subject,
+      identity,
       ttl: name === undefined ? unnamedTtl(pollers) : sessionTtl(hub, true),
       wire: "fixed",
     }, connection);

@@ -104,12 +104,12 @@ export class PollMoves {
    * @throws {PushError} `replaced` if somebody else has its session
    */
   async #take(hash: string, record: PollRecord): Promise<PollEntry | undefined> {
-    const { name, minted, instance, attempt, since, subject, ttl, wire, holder: from } = record;
+    const { name, minted, instance, attempt, since, identity, ttl, wire, holder: from } = record;
     const terms = { name, minted, instance, attempt, since };
     const [connection, fate] = this.#host.connect();
     const { session } = await attachOrClose(
       connection,
-      () => this.#hub.attach({ ...terms, subject, ttl, wire, from }, connection),
+      () => this.#hub.attach({ ...terms, identity, ttl, wire, from }, connection),
     );
     this.#hub.context.metrics.pollsMoved++;
     try {

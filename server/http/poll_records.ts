@@ -1,4 +1,5 @@
 import { type Json, type JsonObject, parseJson } from "@push/client/protocol";
+import { type Identity, readIdentity } from "../access/identity.ts";
 import type { Wire } from "../channel/entry.ts";
 import { isObject } from "../dialog/fields.ts";
 import { type Flights, readFlights, writeFlights } from "../session/flight.ts";
@@ -13,8 +14,8 @@ export type PollTerms =
 
 /** What another node needs to go on with a long-poller. */
 export interface PollRecord extends PollTerms {
-  /** Subject of its token. */
-  readonly subject: string;
+  /** Who it is. */
+  readonly identity: Identity;
   /** Milliseconds that its session outlives its connection. */
   readonly ttl: number;
   /** Frames that it understands. */
@@ -33,10 +34,10 @@ export interface EndedPoller {
   readonly forgets: boolean;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 const PREFIX = "poller:";
 const FLIGHTS = "flights:";
-const MAX_NESTING = 4;
+const MAX_NESTING = 8;
 
 /** The records of the long-pollers of all nodes, by the hash of their tokens. */
 export class PollRecords {
@@ -108,18 +109,19 @@ function readRecord(text: string): PollRecord | EndedPoller | undefined {
   }
   if (!isObject(value) || value.format !== FORMAT) return undefined;
   if (typeof value.ended === "boolean") return { forgets: value.ended };
-  const { subject, ttl, wire, holder, generation, channels, name, minted } = value;
+  const { ttl, wire, holder, generation, channels, name, minted } = value;
   const { instance, attempt, since } = value;
-  const isWellFormed = typeof subject === "string" && typeof ttl === "number" &&
+  const identity = readIdentity(value.identity);
+  const isWellFormed = typeof ttl === "number" &&
     (wire === "fixed" || wire === "extended") && typeof holder === "string" &&
     typeof generation === "number" && typeof since === "number" &&
     Array.isArray(channels) && channels.every((channel) => typeof channel === "string") &&
     (name === undefined || typeof name === "string") &&
     (minted === undefined || isMinted(minted)) &&
     typeof instance === "string" && typeof attempt === "number";
-  if (!isWellFormed) return undefined;
+  if (!isWellFormed || identity === undefined) return undefined;
   const terms = { name, minted, instance, attempt, since } as PollTerms;
-  return { ...terms, subject, ttl, wire, holder, generation, channels: channels as string[] };
+  return { ...terms, identity, ttl, wire, holder, generation, channels: channels as string[] };
 }
 
 function isMinted(value: Json): value is JsonObject {

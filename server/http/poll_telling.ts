@@ -55,11 +55,11 @@ export class PollTelling {
   async #tell(entry: PollEntry): Promise<void> {
     const { session, terms, hash, holder, fate } = entry;
     if (fate.ended !== undefined) return;
-    const { ttl, wire, channels, generation, owner: { subject } } = session;
+    const { ttl, wire, channels, generation, identity } = session;
     const told = entry.names;
     entry.toldSweeps = 0;
     try {
-      const record = { ...terms, subject, ttl, wire, holder, generation, channels };
+      const record = { ...terms, identity, ttl, wire, holder, generation, channels };
       // Another node may have taken it long ago, where this one was stopped.
       entry.told = await this.#records.keep(hash, record) ? told : undefined;
     } catch (error) {

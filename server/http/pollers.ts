@@ -2,7 +2,7 @@ import { type Code, type ConnectedFrame, PushError } from "@push/client/protocol
 import { type Cancel, randomId } from "../clock.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
-import { hashSecret } from "../policy.ts";
+import { hashSecret } from "../access/secrets.ts";
 import type { Session } from "../session/session.ts";
 import { LongPollConnection } from "../transports/longpoll.ts";
 import { PollEntry, type PollEntryParts, type Poller, type PollFate } from "./poll_entry.ts";

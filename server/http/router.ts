@@ -1,6 +1,7 @@
 import { PushError } from "@push/client/protocol";
 import type { Hub } from "../hub.ts";
-import { bearerToken, type Policy } from "../policy.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import { bearerToken } from "../access/secrets.ts";
 import {
   type ApiRoute,
   channels,
@@ -22,7 +23,7 @@ import type { Sockets } from "./upgrade.ts";
 /** What requests are answered from while push is on. */
 export interface PushParts {
   readonly hub: Hub;
-  readonly policy: Policy;
+  readonly authenticator: Authenticator;
   readonly sockets: Sockets;
   readonly pollers: Pollers;
   readonly streams: EventStreams;
@@ -91,11 +92,11 @@ async function answerTo(
   }
 }
 
-function route(
+async function route(
   { path, uptime, draining, failed, push }: RouterParts,
   request: Request,
   url: URL,
-): Promise<Response> | Response {
+): Promise<Response> {
   const { pathname } = url;
   if (pathname.startsWith("/api/") && isPreflight(request)) return preflight();
   if (failed) {
@@ -110,7 +111,7 @@ function route(
   }
   if (pathname === "/health") {
     const vitals = push && vitalsOf(push);
-    const detailed = push !== undefined && mayLook(push.policy, request);
+    const detailed = push !== undefined && await mayLook(push.authenticator, request);
     const alive = url.searchParams.get("probe") === "live";
     return health(vitals, { uptime, draining, detailed, alive });
   }
@@ -118,7 +119,7 @@ function route(
   if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
   if (pathname === "/metrics") {
-    push.policy.identify(bearerToken(request.headers.get("authorization")));
+    await push.authenticator.identify(bearerToken(request.headers.get("authorization")));
     return metrics(vitalsOf(push));
   }
   if (pathname === path) return push.sockets.upgrade(request, url);
@@ -139,7 +140,9 @@ async function answerApi(
   url: URL,
 ): Promise<Response> {
   if (request.method !== method) return fail("method_not_allowed", undefined, { allow: method });
-  const { subject } = push.policy.identify(bearerToken(request.headers.get("authorization")));
+  const { subject } = await push.authenticator.identify(
+    bearerToken(request.headers.get("authorization")),
+  );
   return handle(push.hub, url, method === "POST" ? await read(push, request) : EMPTY, subject);
 }
 
@@ -176,9 +179,9 @@ function vitalsOf({ hub, sockets, pollers, streams }: PushParts) {
 }
 
 /** Whether a request may see more than that the gateway lives. */
-function mayLook(policy: Policy, request: Request): boolean {
+async function mayLook(authenticator: Authenticator, request: Request): Promise<boolean> {
   try {
-    policy.identify(bearerToken(request.headers.get("authorization")));
+    await authenticator.identify(bearerToken(request.headers.get("authorization")));
     return true;
   } catch {
     return false;

@@ -2,7 +2,9 @@ import { type Code, CODES, PushError, type Start } from "@push/client/protocol";
 import { channelField, refuse } from "../dialog/fields.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
-import { bearerToken, type Identity, type Policy } from "../policy.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import type { Identity } from "../access/identity.ts";
+import { bearerToken } from "../access/secrets.ts";
 import type { Session } from "../session/session.ts";
 import type { EventStream } from "../transports/event_stream.ts";
 import { isTooLong, type LogPlace, readPlaces } from "../transports/places.ts";
@@ -16,7 +18,7 @@ import type { EventStreams } from "./streams.ts";
 /** What the routes of server-sent events work with. */
 export interface SseContext {
   readonly hub: Hub;
-  readonly policy: Policy;
+  readonly authenticator: Authenticator;
   readonly pollers: Pollers;
   readonly streams: EventStreams;
 }
@@ -79,19 +81,19 @@ export function comeBack(code: Code): Response {
 }
 
 async function openPlain(
-  { hub, policy, streams }: SseContext,
+  { hub, authenticator, streams }: SseContext,
   request: Request,
   url: URL,
 ): Promise<Response> {
   const { turn, settings: { limits }, random } = hub.context;
-  const identity = identify(policy, request, url);
+  const identity = await identify(authenticator, request, url);
   const channels = readChannels(url, limits.maxChannels);
   const starts = readStarts(request, url);
   const host = new PlainHost(hub, streams);
   const connection = new PlainStreamConnection(streams, turn, host);
   try {
     const { session } = await hub.attach({
-      subject: identity.subject,
+      identity,
       ttl: 0,
       wire: "fixed",
     }, connection);
@@ -164,9 +166,13 @@ class PlainHost implements PlainStreamHost {
   }
 }
 
-function identify(policy: Policy, request: Request, url: URL): Identity {
+function identify(
+  authenticator: Authenticator,
+  request: Request,
+  url: URL,
+): Promise<Identity> {
   const token = bearerToken(request.headers.get("authorization"));
-  return policy.identify(token ?? url.searchParams.get("token") ?? undefined);
+  return authenticator.identify(token ?? url.searchParams.get("token") ?? undefined);
 }
 
 function readChannels(url: URL, most: number): string[] {

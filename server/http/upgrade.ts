@@ -1,23 +1,25 @@
 import { isClientId, PushError } from "@push/client/protocol";
 import { Dialog } from "../dialog/dialog.ts";
 import type { Hub } from "../hub.ts";
-import { bearerToken, type Identity, type Policy } from "../policy.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import type { Identity } from "../access/identity.ts";
+import { bearerToken } from "../access/secrets.ts";
 import { type Socket, WebSocketConnection } from "../transports/websocket.ts";
 import { fail, json } from "./respond.ts";
 
 /** The WebSockets of one gateway. */
 export class Sockets {
   readonly #hub: Hub;
-  readonly #policy: Policy;
+  readonly #authenticator: Authenticator;
   readonly #open = new Set<WebSocketConnection>();
   /** Closed by this side, not yet by the peer. */
   readonly #closing = new Set<WebSocket>();
   #onSettled: (() => void) | undefined;
 
   /** @param hub whose sessions they carry */
-  constructor(hub: Hub, policy: Policy) {
+  constructor(hub: Hub, authenticator: Authenticator) {
     this.#hub = hub;
-    this.#policy = policy;
+    this.#authenticator = authenticator;
   }
 
   /** How many are open. */
@@ -31,10 +33,10 @@ export class Sockets {
    * @throws {PushError} `token_invalid`, `bad_request`, `too_many_connections`; the request is then
    *   not upgraded
    */
-  upgrade(request: Request, url: URL): Response {
+  async upgrade(request: Request, url: URL): Promise<Response> {
     const refusal = refuseUpgrade(request);
     if (refusal !== undefined) return refusal;
-    const identity = this.#identify(request, url);
+    const identity = await this.#identify(request, url);
     const clientId = url.searchParams.get("client_id") ?? undefined;
     if (clientId !== undefined && !isClientId(clientId)) {
       throw new PushError(
@@ -67,7 +69,7 @@ export class Sockets {
         ended(1006);
       },
     );
-    const dialog = new Dialog(this.#hub, this.#policy, connection, {
+    const dialog = new Dialog(this.#hub, this.#authenticator, connection, {
       identity,
       clientId,
       onExtended: () => connection.batch(),
@@ -115,11 +117,11 @@ export class Sockets {
   }
 
   /** Identity that the request shows; none if it shows no token and one is asked for. */
-  #identify(request: Request, url: URL): Identity | undefined {
+  async #identify(request: Request, url: URL): Promise<Identity | undefined> {
     const token = bearerToken(request.headers.get("authorization")) ??
       url.searchParams.get("token") ?? undefined;
-    if (token === undefined && this.#policy.isProtected) return undefined;
-    return this.#policy.identify(token);
+    if (token === undefined && this.#authenticator.isProtected) return undefined;
+    return await this.#authenticator.identify(token);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   RangeSet,
   type Start,
 } from "@push/client/protocol";
+import type { Identity } from "../access/identity.ts";
 import type { Channel, Published } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
 import { DeliveryCursor } from "./cursor.ts";
@@ -79,6 +80,8 @@ const LOST: Cursor = { epoch: "lost", floor: 0, sent: 0, own: 0, settled: [], la
 export class Session implements Subscriber, PositionsHolder, Pumped {
   /** Who it belongs to. */
   readonly owner: SessionOwner;
+  /** Who its connection speaks for, and what its token says. */
+  identity: Identity;
   /** Milliseconds that it outlives its connection. */
   ttl = 0;
   /** Grows with each takeover; stale writes are refused. */
@@ -109,6 +112,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   constructor(host: SessionHost, owner: SessionOwner) {
     this.#host = host;
     this.owner = owner;
+    this.identity = { subject: owner.subject };
     this.#positions = new Positions(this);
   }
 

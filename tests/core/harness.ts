@@ -10,7 +10,7 @@ import type {
   PresenceSettings,
   PushSettings,
 } from "../../server/options/settings.ts";
-import { Policy } from "../../server/policy.ts";
+import { Authenticator } from "../../server/access/authenticator.ts";
 import type { Session } from "../../server/session/session.ts";
 import { MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
@@ -55,7 +55,7 @@ export class World {
   readonly clock: ManualClock = new ManualClock();
   readonly settings: PushSettings;
   readonly interposed: Interposed;
-  readonly policy: Policy;
+  readonly authenticator: Authenticator;
   hub: Hub;
   readonly #random = seededRandom(1);
   readonly #events: HubEvents | undefined;
@@ -70,7 +70,7 @@ export class World {
       presence: { ...push.presence, ...overrides.presence },
       limits: { ...push.limits, ...overrides.limits },
     };
-    this.policy = new Policy(authToken);
+    this.authenticator = new Authenticator(authToken);
     this.#events = events;
     this.interposed = new Interposed(this.freshStore());
     this.hub = this.#makeHub();
@@ -175,7 +175,7 @@ export class World {
   ): Promise<HubClient> {
     const connection = new MemoryConnection(options);
     const attached = this.hub.attach({
-      subject: "anonymous",
+      identity: { subject: "anonymous" },
       name,
       ttl: this.settings.delivery.messageTtl,
       wire: "extended",

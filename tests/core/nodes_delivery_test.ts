@@ -184,7 +184,12 @@ Deno.test(
     const join = async () => {
       const clients = numbers(1, 5_000).map(async (n) => {
         const connection = new (await import("../../server/testing/mod.ts")).MemoryConnection();
-        const terms = { subject: "anonymous", name: `c${n}`, ttl: 1e8, wire: "extended" as const };
+        const terms = {
+          identity: { subject: "anonymous" },
+          name: `c${n}`,
+          ttl: 1e8,
+          wire: "extended" as const,
+        };
         const { session } = await hub.attach(terms, connection);
         (await session.subscribe("c", {}, connection)).start();
         return { session, connection };

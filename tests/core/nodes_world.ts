@@ -3,7 +3,7 @@ import type { Json, Start } from "@push/client/protocol";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import type { PushSettings } from "../../server/options/settings.ts";
-import { Policy } from "../../server/policy.ts";
+import { Authenticator } from "../../server/access/authenticator.ts";
 import { MemoryData, MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import type { Cursor, Store } from "../../server/stores/store.ts";
@@ -48,7 +48,7 @@ export class NodesWorld {
   readonly cluster: MemoryCluster;
   readonly nodes: WorldNode[] = [];
   readonly #data = new MemoryData();
-  readonly #policy = new Policy(undefined);
+  readonly #authenticator = new Authenticator(undefined);
   readonly #options: NodesOptions;
   #attempts = 0;
 
@@ -119,7 +119,7 @@ export class NodesWorld {
   /** A connection to a node whose client has said nothing yet. */
   dial(at: number, clientId?: string, options?: MemoryConnectionOptions): TestClient {
     const { hub, clients } = this.nodes[at];
-    const world = { hub, policy: this.#policy, settle: () => this.settle() };
+    const world = { hub, authenticator: this.#authenticator, settle: () => this.settle() };
     const client = new TestClient(world, { identity: { subject: SUBJECT }, clientId }, options);
     clients.push(client);
     return client;
@@ -161,7 +161,7 @@ export class NodesWorld {
   async hubClient(at: number, name: string, channel: string, from?: string): Promise<HubClient> {
     const connection = new MemoryConnection();
     const attaching = this.nodes[at].hub.attach({
-      subject: SUBJECT,
+      identity: { subject: SUBJECT },
       name,
       ttl: this.settings.delivery.messageTtl,
       wire: "extended",

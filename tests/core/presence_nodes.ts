@@ -9,7 +9,7 @@ import type { Wire } from "../../server/channel/entry.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import type { PresenceSettings, PushSettings } from "../../server/options/settings.ts";
-import { Policy } from "../../server/policy.ts";
+import { Authenticator } from "../../server/access/authenticator.ts";
 import { MemoryData, MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import {
@@ -27,7 +27,7 @@ export const LEASE = 10 * SECOND;
 export class NodeWorld implements Surroundings {
   readonly hub: Hub;
   readonly node: MemoryNode;
-  readonly policy = new Policy(undefined);
+  readonly authenticator = new Authenticator(undefined);
   readonly #nodes: PresenceNodes;
   readonly #clients: TestClient[] = [];
   isDead = false;

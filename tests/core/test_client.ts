@@ -1,7 +1,7 @@
 import type { GatewayFrame, Json, JsonObject, MessageFrame, Start } from "@push/client/protocol";
 import { Dialog } from "../../server/dialog/dialog.ts";
 import type { Hub } from "../../server/hub.ts";
-import type { Policy } from "../../server/policy.ts";
+import type { Authenticator } from "../../server/access/authenticator.ts";
 import {
   type FrameOf,
   MemoryConnection,
@@ -25,7 +25,7 @@ class Pipe extends MemoryConnection {
 /** What a client needs of its world. */
 export interface Surroundings {
   readonly hub: Hub;
-  readonly policy: Policy;
+  readonly authenticator: Authenticator;
   /** Everything settles that can settle without time passing. */
   settle(): Promise<void>;
 }
@@ -43,7 +43,7 @@ export class TestClient {
   ) {
     this.#world = world;
     this.connection = new Pipe(options);
-    this.#dialog = new Dialog(world.hub, world.policy, this.connection, {
+    this.#dialog = new Dialog(world.hub, world.authenticator, this.connection, {
       ...terms,
       onExtended: () => {},
     });

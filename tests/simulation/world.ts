@@ -6,7 +6,7 @@ import { EventStreams } from "../../server/http/streams.ts";
 import { Sockets } from "../../server/http/upgrade.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
-import { Policy } from "../../server/policy.ts";
+import { Authenticator } from "../../server/access/authenticator.ts";
 import { MemoryStore } from "../../server/stores/memory/store.ts";
 import { MemoryData } from "../../server/stores/memory/data.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
@@ -110,9 +110,9 @@ export class World implements Endpoint {
       data: this.#data,
     });
     const hub = new Hub({ settings: push, store, clock: this.clock, random: this.random.bytes });
-    const policy = new Policy(undefined);
-    const [sockets, pollers] = [new Sockets(hub, policy), new Pollers(hub)];
-    this.#gateway = { hub, policy, sockets, pollers, streams: new EventStreams(hub) };
+    const authenticator = new Authenticator(undefined);
+    const [sockets, pollers] = [new Sockets(hub, authenticator), new Pollers(hub)];
+    this.#gateway = { hub, authenticator, sockets, pollers, streams: new EventStreams(hub) };
   }
 
   /**

@@ -43,7 +43,7 @@ Deno.test("a claim that is taken back takes no position with it that is stored",
   const { push } = resolveOptions({ push: { enabled: true } });
   const hub = new Hub({ settings: push, store, clock: systemClock, random: systemRandom });
   await hub.start();
-  const who = { subject: "anonymous", name: "bob", ttl: 3_600_000, instance: "i" };
+  const who = { identity: { subject: "anonymous" }, name: "bob", ttl: 3_600_000, instance: "i" };
   const request = { ...who, wire: "extended" } as const;
   const first = new MemoryConnection();
   const { session } = await hub.attach({ ...request, attempt: 1 }, first);

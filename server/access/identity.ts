@@ -1,0 +1,59 @@
+import type { Json } from "@push/client/protocol";
+import { isObject } from "../dialog/fields.ts";
+
+/** What a client may do in a channel; `admin` is for operators, and of no channel. */
+export type Action = "subscribe" | "publish" | "presence" | "history" | "admin";
+
+/** Every action. */
+export const ACTIONS: readonly Action[] = ["subscribe", "publish", "presence", "history", "admin"];
+
+/** Allows actions in channels. */
+export interface Grant {
+  /** Patterns of channel names. */
+  readonly channels: readonly string[];
+  /** What is allowed in these. */
+  readonly actions: readonly Action[];
+}
+
+/** Who speaks. Plain JSON: what nodes know of a poller carries it. */
+export interface Identity {
+  /** Subject: sessions, client ids and publish ids of one subject are invisible to another. */
+  readonly subject: string;
+  /** What its token says that it may do; `undefined` if the token says nothing of it. */
+  readonly grants?: readonly Grant[];
+  /** Unix milliseconds from which on its token is no longer valid; never if left out. */
+  readonly expiresAt?: number;
+  /** Unix milliseconds at which its token was issued, if that is known. */
+  readonly issuedAt?: number;
+  /** What a revocation calls its token: its id (`jti`), or its hash. */
+  readonly tokenId?: string;
+}
+
+/** Subject of everybody where no token tells people apart. */
+export const ANONYMOUS = "anonymous";
+
+/** An identity as JSON carries it; `undefined` if it is none. */
+export function readIdentity(value: Json | undefined): Identity | undefined {
+  if (!isObject(value)) return undefined;
+  const { subject, grants, expiresAt, issuedAt, tokenId } = value;
+  if (typeof subject !== "string") return undefined;
+  if (!isTimeOrNothing(expiresAt) || !isTimeOrNothing(issuedAt)) return undefined;
+  if (tokenId !== undefined && typeof tokenId !== "string") return undefined;
+  if (grants !== undefined && !(Array.isArray(grants) && grants.every(isGrant))) return undefined;
+  return value as unknown as Identity;
+}
+
+function isTimeOrNothing(value: unknown): boolean {
+  return value === undefined || typeof value === "number";
+}
+
+function isGrant(value: Json): boolean {
+  if (!isObject(value)) return false;
+  const { channels, actions } = value;
+  return isTexts(channels) && isTexts(actions) &&
+    (actions as string[]).every((action) => (ACTIONS as readonly string[]).includes(action));
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
+}
