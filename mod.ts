@@ -26,27 +26,44 @@
  *
  * @module
  */
+export type { Authenticate, AuthRequest } from "./server/access/authenticator.ts";
+export type { RevocationInfo, RevokeQuery } from "./server/access/revoking.ts";
+export type { Authorize } from "./server/access/authorization.ts";
+export type { Rule } from "./server/access/grants.ts";
+export type { Action, Grant, Identity } from "./server/access/identity.ts";
 export { Gateway, type GatewayParts, type PublishReceipt } from "./server/gateway.ts";
+export type { LogEvent } from "./server/logging/events.ts";
+export type { LogFields, LogLevel, LogRecord, LogSink } from "./server/logging/record.ts";
 export type { GatewayEvent, GatewayEvents } from "./server/events.ts";
+export type { RequestInfo } from "./server/listeners/listener.ts";
 export type {
+  AuthOptions,
   DeliveryOptions,
   GatewayOptions,
+  JwtOptions,
   LimitOptions,
+  LogOptions,
+  NamedToken,
   PollingOptions,
   PresenceOptions,
   PushOptions,
   RedisOptions,
   SseOptions,
+  TlsOptions,
 } from "./server/options/options.ts";
 export type {
+  AuthSettings,
   DeliverySettings,
+  JwtSettings,
   LimitSettings,
+  LogSettings,
   PollingSettings,
   PresenceSettings,
   PushSettings,
   RedisSettings,
   Settings,
   SseSettings,
+  TlsSettings,
 } from "./server/options/settings.ts";
 export type { ChannelInfo, DeadLetterInfo, DeadLetterQuery, PresenceInfo } from "./server/views.ts";
 export { type Code, PushError } from "@push/client/protocol";

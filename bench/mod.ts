@@ -46,6 +46,18 @@ const PEERS: readonly Peer[] = [
     wire: "extended",
     acknowledge: true,
   },
+  {
+    name: "the same over npm:ws",
+    server: ["gateway.ts", "ws"],
+    wire: "extended",
+    acknowledge: true,
+  },
+  {
+    name: "fixed wire over npm:ws, delivery on",
+    server: ["gateway.ts", "ws"],
+    wire: "fixed",
+    acknowledge: false,
+  },
 ];
 
 // Fewer messages than a window, so that subscribers that do not acknowledge get them all.

@@ -66,7 +66,8 @@ Deno.serve({
 
 /** What a gateway sends of so many publishes, with `turn` of them at a time. */
 async function record(turn: number): Promise<Recording> {
-  await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+  const limits = { frameRate: 0, publishRate: 0 };
+  await using gateway = new Gateway({ port: 0, push: { enabled: true, limits } });
   await gateway.start();
   const frames: string[] = [];
   let connected = "";

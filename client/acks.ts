@@ -1,5 +1,6 @@
+import type { Channel } from "./channel.ts";
 import type { Cancel } from "./clock.ts";
-import type { Json, RenewFrame } from "./protocol/frames.ts";
+import type { Json } from "./protocol/frames.ts";
 import type { Session } from "./session.ts";
 
 /** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
@@ -34,6 +35,8 @@ export function acksOf(session: Session): Acks {
   /** Channels that the last renewal named. */
   const renewed: Set<string> = new Set();
 
+  const flowing = (): Channel[] =>
+    [...session.channels.wanted.values()].filter(({ state }) => state === "flowing");
   const clear = (): void => {
     cancelFlush?.();
     cancelFlush = undefined;
@@ -41,29 +44,27 @@ export function acksOf(session: Session): Acks {
   };
   const flush = (): void => {
     clear();
-    if (!wire.up) return;
-    const acks = [...session.channels.flowing()].flatMap(([, inbox]) => inbox.takeAck() ?? []);
-    if (acks.length === 0) return;
+    const acks = wire.link ? flowing().flatMap(({ inbox }) => inbox.takeAck() ?? []) : [];
+    if (!acks[0]) return;
     wire.send({ type: "ack", acks });
     session.save();
   };
   const planRenewal = (): void => {
     cancelRenewal = clock.schedule(terms.ackTimeout / 3, () => {
       planRenewal();
-      const renew: RenewFrame["renew"] = [];
-      for (const [channel, inbox] of session.channels.flowing()) {
+      const renew = flowing().flatMap(({ name: channel, inbox }) => {
         inbox.refuseAgain();
-        const idle = inbox.idle;
+        const { idle } = inbox;
         // Each renewal replaces the one before, so an empty one ends it.
-        const isNamed = idle.ranges.length > 0 ? renewed.add(channel) : renewed.delete(channel);
-        if (isNamed) renew.push({ channel, ...idle });
-      }
-      if (renew.length > 0) wire.send({ type: "renew", renew });
+        const isNamed = idle.ranges[0] ? renewed.add(channel) : renewed.delete(channel);
+        return isNamed ? { channel, ...idle } : [];
+      });
+      if (renew[0]) wire.send({ type: "renew", renew });
     });
   };
   return {
     settled(data) {
-      if (!wire.up) return;
+      if (!wire.link) return;
       count++;
       size += sizeOf(data);
       if (count >= Math.min(terms.window / 2, MAX_COUNT) || size >= terms.windowBytes * MAX_PART) {
@@ -94,7 +95,7 @@ function sizeOf(data: Json, levels = 99): number {
   if (typeof data === "string") return data.length;
   let size = 16;
   if (typeof data === "object") {
-    for (const each of Object.values(data ?? {})) size += sizeOf(each, levels - 1);
+    for (const key in data) size += sizeOf((data as { [key: string]: Json })[key], levels - 1);
   }
   return size;
 }

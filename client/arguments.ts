@@ -3,23 +3,11 @@
  *
  * @module
  */
-import {
-  check,
-  type Checked,
-  isRecord,
-  type Kind,
-  members,
-  number,
-  OBJECT,
-  pattern,
-  text,
-  typed,
-} from "./check.ts";
-import type { AckMode } from "./handler.ts";
+import { ABOVE_0, check, isRecord, isText, type Kind, members, number, OBJECT } from "./check.ts";
 import type { Message } from "./message.ts";
 import { isEpoch, isSeq, parseEventId, type Place } from "./protocol/event_id.ts";
 import type { Json, Start } from "./protocol/frames.ts";
-import { IDEMPOTENCY_WINDOW, MAX_PUBLISH_ID } from "./protocol/limits.ts";
+import { IDEMPOTENCY_WINDOW } from "./protocol/limits.ts";
 import { SCHEMA, type Schema } from "./schema.ts";
 
 /** Options of methods that only wait. */
@@ -43,7 +31,7 @@ export interface PublishOptions extends WaitOptions {
   readonly id?: string;
   /** Whether this client wants the message too, if it is subscribed. Default false. */
   readonly echo?: boolean;
-  /** Seconds to wait for the sending, and again for the answer: above 0, at most 300. Default `publishTimeout` of the client. */
+  /** Seconds to wait for the sending, and again for the answer: 0.001 to 300. Default `publishTimeout` of the client. */
   readonly timeout?: number;
 }
 
@@ -74,7 +62,7 @@ export interface SubscribeOptions<T = unknown> {
 
 /** Options of {@linkcode PushClient.waitFor}. */
 export interface WaitForOptions<T = Json> extends WaitOptions {
-  /** Seconds to wait, above 0. Default 60. */
+  /** Seconds to wait, from 0.001. Default 60. */
   readonly timeout?: number;
   /** What its payload must look like: as for `subscribe`. A message that does not fit is not the one. */
   readonly schema?: Schema<T>;
@@ -82,7 +70,7 @@ export interface WaitForOptions<T = Json> extends WaitOptions {
   readonly match?: (message: Message<T>) => boolean;
 }
 
-const SIGNAL: Kind<AbortSignal | undefined> = [
+const SIGNAL: Kind = [
   "an AbortSignal",
   (value) => typeof (value as AbortSignal | null)?.aborted === "boolean",
 ];
@@ -93,67 +81,49 @@ export const WAIT = { signal: SIGNAL };
 /** Options of `publish`. */
 export const PUBLISH = {
   ...WAIT,
-  id: text(MAX_PUBLISH_ID),
-  echo: typed("boolean", false),
-  timeout: number(undefined, IDEMPOTENCY_WINDOW),
-};
+  id: /^.{1,128}$/s,
+  echo: "boolean",
+  timeout: number(ABOVE_0, IDEMPOTENCY_WINDOW),
+} as const;
 
 /** Options of `waitFor`. */
-export const WAIT_FOR = {
-  ...WAIT,
-  schema: SCHEMA,
-  timeout: number(60),
-  match: typed<((message: Message<never>) => boolean) | undefined>("function", undefined),
-};
+export const WAIT_FOR = { ...WAIT, schema: SCHEMA, timeout: number(), match: "function" } as const;
 
-/** Options of `disconnect`. */
-export const DISCONNECT = { forget: typed("boolean", false) };
-
-/** Options of `subscribe`, where `since` may name a message of this channel. */
-// deno-lint-ignore explicit-function-return-type
-const subscribeShape = (channel: string) => ({
-  ...WAIT,
-  schema: SCHEMA,
-  ack: pattern<AckMode>(/^(auto|manual)$/, "auto"),
-  concurrency: number(1, undefined, 1, true),
-  since: [
-    "an eventId of the channel, or an epoch and seq",
-    (since) => typeof since === "string" || isRecord(since),
-    (since: Since) => {
-      const { epoch, seq, channel: found = channel } = placeOf(since);
-      return isEpoch(epoch) && isSeq(seq) && found === channel;
-    },
-  ] as Kind<Since | undefined>,
-  last: number(undefined, 1_000_000, 0, true),
-  all: typed("boolean", false),
-});
-
-/** Checks the options of `subscribe`. */
-export function readSubscribe(
+/** Checks the options of `subscribe`, where `since` may name a message of this channel. */
+export function readSubscribe<T>(
   channel: string,
-  options: unknown,
-): Checked<ReturnType<typeof subscribeShape>> & { readonly start: Start } {
-  const act = "subscribe";
-  const checked = members(act, "options", options, subscribeShape(channel));
-  const { since, last, all } = checked;
-  const start: Start = { ...last !== undefined && { last }, ...all && { all } };
-  if (since) {
-    const { epoch, seq } = placeOf(since) as Place;
-    start.since = { epoch, seq };
-  }
+  options: SubscribeOptions<T> | undefined,
+): SubscribeOptions<T> & { readonly start: Start } {
+  const since = options?.since;
+  const { epoch, seq, channel: named = channel }: Place = Object(
+    isText(since) ? parseEventId(since) : since,
+  );
+  const checked = members(options, {
+    ...WAIT,
+    schema: SCHEMA,
+    ack: /^(auto|manual)$/,
+    concurrency: number(1, undefined, 1),
+    since: [
+      "an eventId of the channel, or an epoch and seq",
+      (since) => isText(since) || isRecord(since),
+      () => isEpoch(epoch) && isSeq(seq) && named === channel,
+    ],
+    last: number(0, 1e6, 1),
+    all: "boolean",
+  });
+  const { last, all } = checked;
+  const start: Start = {
+    ...since && { since: { epoch, seq } },
+    ...last !== undefined && { last },
+    ...all && { all },
+  };
   const names = Object.keys(start);
   if (names.length < 2) return { ...checked, start };
-  throw new TypeError(`Cannot ${act} with more than one of ${names.join(", ")}`);
-}
-
-type Since = string | Partial<Place>;
-
-function placeOf(since: Since): Partial<Place> {
-  return typeof since === "string" ? parseEventId(since) ?? {} : since;
+  throw new TypeError(`'options' may have only one of ${names.join(", ")}`);
 }
 
 /** JSON of a value; throws a `TypeError` if it has none. */
-export function jsonOf(act: string, name: string, value: unknown): string {
+export function jsonOf(name: string, value: unknown): string {
   let cause: unknown;
   try {
     const json = JSON.stringify(value);
@@ -161,10 +131,10 @@ export function jsonOf(act: string, name: string, value: unknown): string {
   } catch (error) {
     cause = error;
   }
-  throw new TypeError(`Cannot ${act} as '${name}' cannot be written as JSON`, { cause });
+  throw new TypeError(`'${name}' cannot be written as JSON`, { cause });
 }
 
 /** A JSON object as it is at this moment. */
-export function metadataOf(act: string, value: unknown): { [key: string]: Json } {
-  return JSON.parse(jsonOf(act, "metadata", check(act, "metadata", value, OBJECT)));
+export function metadataOf(value: object): { [key: string]: Json } {
+  return JSON.parse(jsonOf("metadata", check("metadata", value, OBJECT)));
 }

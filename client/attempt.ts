@@ -1,7 +1,8 @@
-import { readConnected, readError, readIncoming } from "./incoming.ts";
+import { LATE } from "./deferred.ts";
+import { isConnected, readError, readIncoming } from "./incoming.ts";
 import type { Ending, Transport } from "./lifecycle.ts";
 import { openHttp } from "./links/http.ts";
-import { endingOf, LATE, type Link, type LinkEvents } from "./links/link.ts";
+import { endingOf, type Link, type LinkEvents } from "./links/link.ts";
 import { openWebSocket } from "./links/websocket.ts";
 import type { ClientSettings } from "./options.ts";
 import type { ConnectedFrame } from "./protocol/frames.ts";
@@ -35,16 +36,15 @@ export function attempt(
   const cancel = clock.schedule(timeout, () => end(endingOf(LATE)));
   const opened = (value: unknown): boolean => {
     const frame = readIncoming(value);
-    const connected = frame && readConnected(frame);
     const error = frame && readError(frame);
-    if (connected) {
+    if (frame && isConnected(frame)) {
       isAccepted = true;
       cancel();
-      events.accepted(link!, connected);
+      events.accepted(link!, frame);
     } else if (error) {
       end(endingOf(error.message, error.code));
     } else {
-      events.garbage("Something other than the answer to connect arrived.");
+      events.garbage("no answer to connect");
       return false;
     }
     return true;

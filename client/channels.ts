@@ -2,7 +2,8 @@ import { backoffDelay } from "./backoff.ts";
 import type { Channel, Member } from "./channel.ts";
 import { Deferred } from "./deferred.ts";
 import { type Inbox, inboxOf, type Snapshot } from "./inbox.ts";
-import { type Incoming, readError, readIncoming, readSubscribed } from "./incoming.ts";
+import { type Incoming, isSubscribed, readError } from "./incoming.ts";
+import type { Kept } from "./keeper.ts";
 import { PushError } from "./protocol/error.ts";
 import { isSeq } from "./protocol/event_id.ts";
 import type { ConnectFrame, PollBody, Start } from "./protocol/frames.ts";
@@ -11,18 +12,16 @@ import type { Session } from "./session.ts";
 
 /** The channels that the application wants, and how far the gateway has followed. */
 export interface Channels {
-  /** Inboxes of all wanted channels. */
-  inboxes(): Iterable<readonly [string, Inbox]>;
-  /** Inboxes of the channels that flow on this connection. */
-  flowing(): Iterable<readonly [string, Inbox]>;
+  /** All of them, by name. */
+  readonly wanted: ReadonlyMap<unknown, Channel>;
   /**
    * The inbox of a channel that flows on this connection.
    *
    * @param frame is kept if the channel is about to flow; of any other it is not wanted any more
    */
-  at(name: string, frame?: Incoming): Inbox | undefined;
-  /** Whether a channel has members already. */
-  has(name: string): boolean;
+  at(frame: Incoming): Inbox | undefined;
+  /** The right to a channel is lost. @param frame says so @returns whether the channel flowed */
+  barred(frame: Incoming): boolean;
   /** Adds a member; the first one of a channel makes it wanted. */
   join(name: string, member: Member, start: Start): Inbox;
   /** Waits until the channel flows. Rejects with the gateway's refusal, and with `disconnected` after the timeout. */
@@ -54,7 +53,7 @@ export interface Channels {
    */
   close(error: PushError, wanted: boolean, forget: boolean): void;
   /** Takes over what the page had before a reload. */
-  restore(snapshots: ReadonlyMap<string, Snapshot>): void;
+  restore(snapshots: Kept["positions"]): void;
 }
 
 /** Most characters of positions in one `connect` frame or poll; the other channels follow. */
@@ -67,15 +66,15 @@ const MAX_EARLY = 1024;
 /** Makes the channels of a session. */
 export function channelsOf(session: Session): Channels {
   const { settings, wire, terms, emitter, requests } = session;
-  const { clock, random, reconnectDelay, requestTimeout: timeout } = settings;
-  const wanted: Map<string, Channel> = new Map();
+  const { clock, random, reconnectDelay, requestTimeout } = settings;
+  const wanted: Map<unknown, Channel> = new Map();
   /** Channels to be unsubscribed from, until the gateway has said yes: on this connection or on a later one. */
   const leaving: Map<string, Deferred<void>> = new Map();
   /** What the page had before a reload of channels that have not flowed since. */
-  let snapshots: Map<string, Snapshot> = new Map();
+  let kept: Map<string, Snapshot> = new Map();
 
   const want = (name: string, start: Start): Channel => {
-    const channel: Omit<Channel, "inbox"> = {
+    const channel = {
       name,
       start,
       members: new Set(),
@@ -83,14 +82,12 @@ export function channelsOf(session: Session): Channels {
       early: [],
       state: "unasked",
       tries: 0,
-    };
-    const inbox = inboxOf(channel, session);
-    const snapshot = snapshots.get(name);
-    if (snapshot) inbox.restore(snapshot);
-    const whole = Object.assign(channel, { inbox });
-    wanted.set(name, whole);
+    } as unknown as { -readonly [K in keyof Channel]: Channel[K] };
+    const inbox = channel.inbox = inboxOf(channel, session);
+    inbox.restore(kept.get(name));
+    wanted.set(name, channel);
     session.listeners.opened(inbox);
-    return whole;
+    return channel;
   };
 
   /** The gateway is asked for it now. @returns what to say */
@@ -106,68 +103,69 @@ export function channelsOf(session: Session): Channels {
   };
 
   const ask = (channel: Channel): void => {
-    if (!wire.up || channel.state === "flowing" || channel.cancelRetry) return;
-    requests.askOnce({ type: "channel.subscribe", ...asking(channel) }, (reply) => {
-      answer(channel, reply);
-    });
+    if (!wire.link || channel.state === "flowing" || channel.cancelRetry) return;
+    requests.askOnce(
+      { type: "channel.subscribe", ...asking(channel) },
+      (reply) => answer(channel, reply),
+    );
   };
 
   const answer = (channel: Channel, reply: Incoming): void => {
-    const { name, inbox, members, waiting } = channel;
-    const foothold = readSubscribed(reply);
+    const { name, inbox, proved } = channel;
     const error = readError(reply);
     if (channel.state !== "asked") return;
-    if (error) return refused(channel, error);
-    if (!foothold) return;
-    const { epoch, seq, earlier, stored } = foothold;
-    const isNew = inbox.position === undefined;
-    channel.state = "flowing";
-    if (!channel.proved && stored === true) channel.stored = true;
-    channel.proved = true;
-    channel.tries = 0;
-    snapshots.delete(name);
-    if (members.size === 0 && !channel.stored) return void drop(channel);
-    // It says the same as the frame of that name.
-    if (earlier) route(session, { type: "channel.epoch", channel: name, epoch, earlier });
-    inbox.start(epoch, seq);
-    inbox.refuseAgain();
-    for (const each of waiting) each.resolve();
-    for (const frame of channel.early.splice(0)) {
-      // An earlier subscription's message may be on its way still.
-      const isStale = isNew && frame._redelivered !== true && isSeq(frame.seq) && frame.seq <= seq;
-      if (!isStale) route(session, frame);
+    if (isSubscribed(reply)) {
+      const { epoch, seq, earlier, stored } = reply;
+      const isNew = !inbox.position;
+      channel.state = "flowing";
+      if (!proved && stored === true) channel.stored = true;
+      channel.proved = true;
+      channel.tries = 0;
+      kept.delete(name);
+      if (!channel.members.size && !channel.stored) return void drop(channel);
+      // It says the same as the frame of that name.
+      if (earlier) route(session, { type: "channel.epoch", channel: name, epoch, earlier });
+      inbox.restore({ epoch, floor: seq, settled: [] });
+      inbox.refuseAgain();
+      for (const each of channel.waiting) each.resolve();
+      for (const frame of channel.early.splice(0)) {
+        // An earlier subscription's message may be on its way still.
+        const isStale = isNew && frame._redelivered !== true && isSeq(frame.seq) &&
+          frame.seq <= seq;
+        if (!isStale) route(session, frame);
+      }
+    } else if (error) {
+      channel.state = "unasked";
+      if (proved && error.retry) {
+        const delay = backoffDelay(channel.tries++, reconnectDelay, random);
+        channel.cancelRetry = clock.schedule(delay, () => {
+          channel.cancelRetry = undefined;
+          ask(channel);
+        });
+      } else {
+        channel.told = false;
+        void drop(channel, error);
+        if (proved) emitter.report(error, "gateway", { channel: name });
+      }
     }
   };
 
-  const refused = (channel: Channel, error: PushError): void => {
-    channel.state = "unasked";
-    if (channel.proved && error.retry) {
-      const delay = backoffDelay(channel.tries++, reconnectDelay, random);
-      channel.cancelRetry = clock.schedule(delay, () => {
-        channel.cancelRetry = undefined;
-        ask(channel);
-      });
-      return;
-    }
-    channel.told = false;
-    void drop(channel, error);
-    if (channel.proved) emitter.report(error, "gateway", { channel: channel.name });
-  };
-
-  const drop = (channel: Channel, error?: PushError): Promise<void> => {
+  const drop = (
+    channel: Channel,
+    error?: PushError,
+  ): Promise<void> => {
     const { name, inbox, members, waiting, cancelRetry, told } = channel;
+    const left = new Deferred<void>();
     wanted.delete(name);
     channel.state = "unasked";
     cancelRetry?.();
-    const ended = error ?? new PushError("disconnected", `The subscription to ${name} was ended.`);
-    for (const each of waiting) each.reject(ended);
+    for (const each of waiting) each.reject(error ?? ended(name));
     for (const member of members) member.end(error);
     members.clear();
     inbox.reset();
-    const left = new Deferred<void>();
     if (told) leaving.set(name, left);
-    if (told && wire.up) {
-      left.whenSettled(clock.schedule(timeout, left.resolve));
+    if (told && wire.link) {
+      left.whenSettled(clock.schedule(requestTimeout, left.resolve));
       unsubscribe(name, left);
     } else {
       left.resolve();
@@ -183,30 +181,39 @@ export function channelsOf(session: Session): Channels {
     });
   };
 
+  /** What is said of each channel, as much as may travel at once. */
+  const gather = <T>(say: (channel: Channel) => T | undefined): T[] => {
+    let size = 0;
+    return [...wanted.values()].flatMap((channel) => {
+      const said = say(channel);
+      size += JSON.stringify(said ?? 0).length;
+      return said && size <= MAX_POSITIONS ? [said] : [];
+    });
+  };
+
   return {
-    *inboxes() {
-      for (const { name, inbox } of wanted.values()) yield [name, inbox];
-    },
-    *flowing() {
-      for (const { name, inbox, state } of wanted.values()) {
-        if (state === "flowing") yield [name, inbox];
-      }
-    },
-    at(name, frame) {
-      const channel = wanted.get(name);
+    wanted,
+    at(frame) {
+      const channel = wanted.get(frame.channel);
       if (channel?.state === "flowing") return channel.inbox;
-      if (frame && channel?.state === "asked") {
+      if (channel?.state === "asked") {
         // To leave one out would tell the gateway, with the next position, that it is settled.
         const isTooMuch = channel.early.push(frame) > MAX_EARLY + 2 * terms.window;
         if (isTooMuch) session.connector.abandon("Too much came before an answer.");
       }
       return undefined;
     },
-    has: (name) => (wanted.get(name)?.members.size ?? 0) > 0,
+    barred(frame) {
+      const channel = wanted.get(frame.channel);
+      if (channel?.state !== "flowing") return false;
+      channel.state = "asked";
+      answer(channel, frame);
+      return true;
+    },
     join(name, member, start) {
       let channel = wanted.get(name);
       // A start takes the place of the stored position that has kept the channel.
-      if (channel?.members.size === 0 && Object.keys(start).length > 0) {
+      if (channel?.members.size === 0 && Object.keys(start)[0]) {
         void drop(channel);
         channel = undefined;
       }
@@ -216,59 +223,45 @@ export function channelsOf(session: Session): Channels {
     },
     ready(name, signal) {
       const channel = wanted.get(name);
-      const ready = new Deferred<void>(channel?.waiting).abortedBy(signal);
-      if (!channel) ready.reject(new PushError("disconnected"));
+      const ready = new Deferred<void>(signal, channel?.waiting).rejectedAfter(
+        clock,
+        requestTimeout,
+        "disconnected",
+      );
+      if (!channel) ready.reject(ended(name));
       else if (channel.state === "flowing") ready.resolve();
-      ready.rejectedAfter(clock, timeout, () => {
-        const detail = `The subscription was not answered within ${timeout / 1000} s.`;
-        return new PushError("disconnected", detail);
-      });
-      if (channel?.state === "unasked" && !ready.settled) ask(channel);
+      else if (channel.state === "unasked" && !ready.settled) ask(channel);
       return ready.promise;
     },
-    async leave(name, member, keep = false) {
+    async leave(name, member, keep) {
       const channel = wanted.get(name);
       if (!channel?.members.delete(member)) return;
       if (!keep) channel.stored = false;
       // Before the answer nobody knows whether there was a position.
       const isKept = keep && channel.told && (channel.stored || !channel.proved);
-      if (!isKept && channel.members.size === 0) await drop(channel);
+      if (!isKept && !channel.members.size) await drop(channel);
     },
     async leaveAll(name) {
       const channel = wanted.get(name);
       if (channel) await drop(channel);
     },
     hello() {
-      const subscriptions = [];
-      let size = 0;
       let fresh = 0;
-      for (const channel of wanted.values()) {
-        if (leaving.has(channel.name)) continue;
-        if (!channel.proved && ++fresh > MAX_NEW) continue;
-        const subscription = asking(channel);
-        size += JSON.stringify(subscription).length;
-        if (size > MAX_POSITIONS) break;
-        subscriptions.push(subscription);
-      }
-      return subscriptions;
+      return gather((channel) =>
+        leaving.has(channel.name) || !channel.proved && ++fresh > MAX_NEW
+          ? undefined
+          : asking(channel)
+      );
     },
-    positions() {
-      const positions = [];
-      let size = 0;
-      for (const [channel, inbox] of this.flowing()) {
-        const position = { channel, ...inbox.position! };
-        size += JSON.stringify(position).length;
-        if (size > MAX_POSITIONS) break;
-        positions.push(position);
-      }
-      return positions;
-    },
+    positions: () =>
+      gather(({ name, state, inbox }) =>
+        state === "flowing" ? { channel: name, ...inbox.position! } : undefined
+      ),
     connected(answers) {
       for (const value of answers) {
-        const frame = readIncoming(value);
-        // A key of any other type finds nothing.
-        const channel = wanted.get(frame?.channel as string);
-        if (frame && channel) answer(channel, frame);
+        const frame = Object(value);
+        const channel = wanted.get(frame.channel);
+        if (channel) answer(channel, frame);
       }
       for (const [name, left] of leaving) unsubscribe(name, left);
       // What was in `connect` and got no answer is asked for by name.
@@ -289,18 +282,20 @@ export function channelsOf(session: Session): Channels {
         for (const member of members) member.pause(isWanted ? undefined : error);
         if (forget) inbox.reset();
         // What only a stored position has kept here is kept at the gateway.
-        if (members.size === 0) wanted.delete(name);
+        if (!members.size) wanted.delete(name);
       }
       if (!forget) return;
       leaving.clear();
-      snapshots = new Map();
+      kept.clear();
     },
-    restore(kept) {
-      snapshots = new Map(kept);
-      for (const [name, inbox] of this.inboxes()) {
-        const snapshot = snapshots.get(name);
-        if (snapshot) inbox.restore(snapshot);
-      }
+    restore(positions) {
+      kept = new Map(positions);
+      for (const { name, inbox } of wanted.values()) inbox.restore(kept.get(name));
     },
   };
+}
+
+/** What those hear who wait for a channel that is left. */
+export function ended(channel: string): PushError {
+  return new PushError("disconnected", `${channel} was left.`);
 }

@@ -4,121 +4,85 @@
  *
  * @module
  */
-import { CHANNEL_NAME } from "./protocol/channel_name.ts";
 
-/** What an argument must be. */
-export type Kind<T> = readonly [
-  /** In words, after "must be". */
-  wanted: string,
-  /** Its type: a name that `typeof` gives, or a test. */
-  type: string | ((value: unknown) => boolean),
-  /** Whether a value of that type will do. Default any. */
-  // `never` lets a test name the type that was found before it is asked.
-  fits?: ((value: never) => boolean) | undefined,
-  /** What it is if it is left out as a member of an object. */
-  fallback?: T,
-];
+/** What an argument must be: of a type that `typeof` gives (never `null`), a string that matches, or else. */
+export type Kind =
+  | "boolean"
+  | "function"
+  | "object"
+  | RegExp
+  | readonly [
+    /** In words, after "must be". */
+    wanted: string,
+    /** Whether it is of the right type. */
+    isTyped: (value: unknown) => unknown,
+    /** Whether a value of that type will do. Default any. */
+    // `never` lets a test name the type that was found before it is asked.
+    fits?: (value: never) => unknown,
+  ];
 
-/** Kinds of the members of an object. */
-export type Shape = { readonly [name: string]: Kind<unknown> };
-
-/** Members of an object, checked. */
-export type Checked<S extends Shape> = {
-  readonly [K in keyof S]: S[K] extends Kind<infer T> ? T : never;
-};
+/** Members of an object that were checked; those with a default are there. */
+export type Checked<T, D> =
+  & T
+  & { readonly [K in keyof T & keyof D]-?: Exclude<T[K], undefined> };
 
 /** An object that is neither `null` nor an array. */
-export const OBJECT: Kind<Record<string, unknown>> = ["an object", isRecord];
+export const OBJECT: Kind = ["an object", isRecord];
 
-/** A channel name. */
-export const CHANNEL: Kind<string | undefined> = pattern(CHANNEL_NAME);
+/** Least of a number that must be above 0: a millisecond, of what is given in seconds. */
+export const ABOVE_0 = 0.001;
 
-/** A string that matches, or nothing. */
-export function pattern<T extends string>(like: RegExp, fallback?: T): Kind<T | undefined> {
-  return [`a string like ${like}`, "string", (value: string) => like.test(value), fallback];
-}
-
-/** A string of 1 to `most` characters. */
-export function text<T extends string>(most: number, fallback?: T): Kind<T | undefined> {
-  return pattern(new RegExp(`^.{1,${most}}$`, "s"), fallback);
-}
-
-/** An object with methods of these names. */
-export function having<T>(methods: readonly string[], fallback: T): Kind<T> {
+/** A number in a range. @param step what it must be a multiple of: 1 for an integer, 0 for any number */
+export function number(least: number = ABOVE_0, most = 1e9, step = 0): Kind {
   return [
-    `an object with ${methods.join(" and ")}`,
-    (value) => isRecord(value) && methods.every((method) => typeof value[method] === "function"),
-    undefined,
-    fallback,
-  ];
-}
-
-/** Anything of a type that `typeof` gives, but never `null`. */
-export function typed<T>(type: "boolean" | "function" | "object", fallback: T): Kind<T> {
-  return [`of type ${type}`, type, undefined, fallback];
-}
-
-/**
- * A finite number in a range.
- *
- * @param most the largest
- * @param least the smallest; by default anything above 0
- * @param whole whether it must be an integer
- */
-export function number<F extends number | undefined>(
-  fallback: F,
-  most: number = Number.MAX_VALUE,
-  least: number = Number.MIN_VALUE,
-  whole?: boolean,
-): Kind<number | F> {
-  const low = least > 0 && least < 1 ? "above 0" : `from ${least}`;
-  return [
-    `${whole ? "an integer" : "a number"} ${low}${most < Number.MAX_VALUE ? ` to ${most}` : ""}`,
-    "number",
-    (value: number) => value >= least && value <= most && !(whole && value % 1),
-    fallback,
+    `${step ? "an integer" : "a number"} from ${least} to ${most}`,
+    (value) => typeof value === "number",
+    (value: number) => value >= least && value <= most && !(value % step),
   ];
 }
 
 /**
  * A value of a kind.
  *
- * @throws {TypeError | RangeError} `Cannot <act> as '<name>' must be <wanted>: current value is <value>`
+ * @throws {TypeError | RangeError} `'<name>' must be <wanted>: current value is <value>`
  */
-export function check<T>(
-  act: string,
-  name: string,
-  value: unknown,
-  [wanted, type, fits]: Kind<T>,
-): T {
-  const found: string = typeof value;
-  const isTyped = typeof type === "string" ? found === type && value !== null : type(value);
-  if (isTyped && (!fits || fits(value as never))) return value as T;
-  throw new (isTyped ? RangeError : TypeError)(
-    `Cannot ${act} as '${name}' must be ${wanted}: current value is ${show(value)}`,
+export function check<T>(name: string, value: T, kind: Kind): T {
+  const [wanted, isTyped, fits]: Exclude<Kind, string | RegExp> = typeof kind === "string"
+    ? [`of type ${kind}`, (value) => typeof value === kind && value !== null]
+    : kind instanceof RegExp
+    ? [`a string like ${kind}`, isText, (value) => kind.test(value)]
+    : kind;
+  const known = isTyped(value);
+  if (known && (!fits || fits(value as never))) return value;
+  throw new (known ? RangeError : TypeError)(
+    `'${name}' must be ${wanted}: current value is ${show(value)}`,
   );
 }
 
-/** The members of an object that may have these and no others, or be left out altogether. */
-export function members<S extends Shape>(
-  act: string,
-  name: string,
-  value: unknown,
-  shape: S,
-  prefix = "",
-): Checked<S> {
-  const given = value === undefined ? {} : check(act, name, value, OBJECT);
-  const known = Object.keys(shape);
-  const unknown = Object.keys(given).find((key) => !known.includes(key));
-  if (unknown !== undefined) {
-    throw new TypeError(
-      `Cannot ${act} as '${name}' has no member ${show(unknown)}: it may have ${known.join(", ")}`,
-    );
+/**
+ * A copy of an object that may have members of these kinds and no others, or be left out altogether.
+ *
+ * @param defaults what members are that are left out
+ * @param name of the object, and before the names of its members, where it is a member itself
+ */
+export function members<T extends object, D extends Partial<T>>(
+  value: T = {} as T,
+  shape: { readonly [K in keyof T]-?: Kind },
+  defaults?: D,
+  name?: string,
+): Checked<T, D> {
+  const checked: { [name: string]: unknown } = { ...defaults };
+  const whole = name ?? "options";
+  check(whole, value, OBJECT);
+  for (const key in { ...shape, ...value }) {
+    const each = value[key];
+    if (!Object.hasOwn(shape, key)) {
+      const known = Object.keys(shape).join(", ");
+      throw new TypeError(`'${whole}' has no member ${show(key)}: it may have ${known}`);
+    }
+    if (each !== undefined) checked[key] = check(name ? `${name}.${key}` : key, each, shape[key]);
   }
-  return Object.fromEntries(known.map((key) => {
-    const kind = shape[key];
-    return [key, given[key] === undefined ? kind[3] : check(act, prefix + key, given[key], kind)];
-  })) as Checked<S>;
+  return checked as Checked<T, D>;
 }
 
 /** Whether a value is an object that is neither `null` nor an array. */
@@ -126,8 +90,13 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Whether a value is a string. */
+export function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
 /** A value, short and safe to print. */
 function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  if (isText(value)) return JSON.stringify(value.slice(0, 60));
   return Object(value) === value ? `of type ${typeof value}` : String(value);
 }

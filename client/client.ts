@@ -1,5 +1,4 @@
 import {
-  DISCONNECT,
   type DisconnectOptions,
   jsonOf,
   metadataOf,
@@ -12,11 +11,11 @@ import {
   type WaitForOptions,
   type WaitOptions,
 } from "./arguments.ts";
-import { CHANNEL, check, members, text, typed } from "./check.ts";
+import { check, members } from "./check.ts";
 import { randomId } from "./clock.ts";
 import { diagnose, type Diagnosis } from "./diagnose.ts";
 import { asyncDispose } from "./dispose.ts";
-import { type ClientEvents, EVENT_NAMES, type EventName, type PresenceMember } from "./events.ts";
+import type { ClientEvents, EventName, PresenceMember } from "./events.ts";
 import type { MessageHandler } from "./handler.ts";
 import { type Incoming, stringsOf } from "./incoming.ts";
 import type { Closed, StateName, Transport } from "./lifecycle.ts";
@@ -25,11 +24,15 @@ import { checkOptions, type ClientOptions } from "./options.ts";
 import type { Published } from "./outbox.ts";
 import type { ChannelName, Payload, Publishable } from "./payloads.ts";
 import { readPresence } from "./presence.ts";
+import { CHANNEL_NAME } from "./protocol/channel_name.ts";
 import { PushError } from "./protocol/error.ts";
 import type { ClientFrame, Json } from "./protocol/frames.ts";
 import { type Session, sessionOf } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
 import { waitFor } from "./wait_for.ts";
+
+/** Names of the events (`ClientEvents`). */
+const EVENT = /^(channel_message|presence_(list|join|leave|update)|gap|error|state)$/;
 
 /**
  * A client of a Push gateway: one connection, over WebSocket where it can be and over HTTP
@@ -82,7 +85,7 @@ export class PushClient<C = any> implements AsyncDisposable {
     const { settings, outbox, emitter } = this.#session = sessionOf(checkOptions(url, options));
     settings.outbox?.attach({
       client: this,
-      send: (...publish) => outbox.publish(...publish),
+      send: outbox.publish,
       report: (error, channel) => emitter.report(error, "outbox", { channel }),
     });
   }
@@ -100,6 +103,14 @@ export class PushClient<C = any> implements AsyncDisposable {
   /** Name of the client; `undefined` before the first connection if the gateway gives it. */
   get clientId(): string | undefined {
     return this.#session.identity.clientId;
+  }
+
+  /**
+   * What others see the client as, in `source` and in presence: its name, behind the subject of its
+   * token if that has one of its own. `undefined` before the first connection.
+   */
+  get knownAs(): string | undefined {
+    return this.#session.identity.knownAs;
   }
 
   /** How frames travel now; `undefined` without a connection. */
@@ -120,7 +131,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    * @throws {PushError} why the client was closed instead
    */
   async connect(options?: WaitOptions): Promise<void> {
-    await this.#session.connect(signalOf("connect", options));
+    await this.#session.connect(members(options, WAIT).signal);
   }
 
   /**
@@ -132,7 +143,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    * for what the network does
    */
   async disconnect(options?: DisconnectOptions): Promise<void> {
-    const { forget } = members("disconnect", "options", options, DISCONNECT);
+    const { forget } = members(options, { forget: "boolean" }, { forget: false });
     await this.#session.disconnect(forget);
   }
 
@@ -142,7 +153,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    * @returns why
    */
   async waitClosed(options?: WaitOptions): Promise<Closed> {
-    return await this.#session.closed(signalOf("wait", options));
+    return await this.#session.closed(members(options, WAIT).signal);
   }
 
   /**
@@ -175,18 +186,21 @@ export class PushClient<C = any> implements AsyncDisposable {
     handlerOrOptions?: MessageHandler<T> | SubscribeOptions<T>,
     givenOptions?: SubscribeOptions<T>,
   ): Promise<Subscription<T>> {
-    check("subscribe", "channel", channel, CHANNEL);
+    checkChannel(channel);
     const handled = typeof handlerOrOptions === "function" || givenOptions !== undefined;
     const handler = handled
-      ? check("subscribe", "handler", handlerOrOptions, typed("function", {} as MessageHandler<T>))
+      ? check("handler", handlerOrOptions as MessageHandler<T>, "function")
       : undefined;
-    const options = readSubscribe(channel, handled ? givenOptions : handlerOrOptions);
+    const options = readSubscribe(
+      channel,
+      handled ? givenOptions : handlerOrOptions as SubscribeOptions<T>,
+    );
     const { start, signal } = options;
     const session = this.#open();
     const { channels } = session;
     const [name] = Object.keys(start);
-    if (name && channels.has(channel)) {
-      throw new TypeError(`Cannot subscribe with '${name}' as ${channel} is subscribed already`);
+    if (name && channels.wanted.get(channel)?.members.size) {
+      throw new TypeError(`'${name}' is not possible: ${channel} is subscribed already`);
     }
     signal?.throwIfAborted();
     const subscription = subscriptionOf(session, channel, handler, options);
@@ -210,7 +224,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    * the gateway is told later
    */
   async unsubscribe(channel: ChannelName<C>): Promise<void> {
-    check("unsubscribe", "channel", channel, CHANNEL);
+    checkChannel(channel);
     await this.#session.channels.leaveAll(channel);
   }
 
@@ -228,10 +242,9 @@ export class PushClient<C = any> implements AsyncDisposable {
     data: Publishable<C, N>,
     options?: PublishOptions,
   ): Promise<Published> {
-    const act = "publish";
-    check(act, "channel", channel, CHANNEL);
-    const json = jsonOf(act, "data", data);
-    const { id, echo, timeout, signal } = members(act, "options", options, PUBLISH);
+    checkChannel(channel);
+    const json = jsonOf("data", data);
+    const { id, echo, timeout, signal } = members(options, PUBLISH);
     const { settings, outbox } = this.#open();
     const { random, publishTimeout } = settings;
     return await (settings.outbox ?? outbox).publish(
@@ -254,11 +267,9 @@ export class PushClient<C = any> implements AsyncDisposable {
     metadata?: { readonly [key: string]: unknown },
     options?: WaitOptions,
   ): Promise<boolean> {
-    const act = "create a channel";
-    check(act, "channel", channel, CHANNEL);
-    const kept = metadata === undefined ? metadata : metadataOf(act, metadata);
+    checkChannel(channel);
+    const kept = metadata === undefined ? metadata : metadataOf(metadata);
     return await this.#ask(
-      act,
       options,
       { type: "channel.create", channel, metadata: kept },
       "channel.created",
@@ -269,7 +280,6 @@ export class PushClient<C = any> implements AsyncDisposable {
   /** Asks for the names of all channels. */
   async listChannels(options?: WaitOptions): Promise<string[]> {
     return await this.#ask(
-      "list channels",
       options,
       { type: "channel.list" },
       "channel.list",
@@ -290,9 +300,8 @@ export class PushClient<C = any> implements AsyncDisposable {
     channel: N,
     options?: WaitForOptions<Payload<C, N, T>>,
   ): Promise<Message<Payload<C, N, T>>> {
-    const act = "wait for a message";
-    check(act, "channel", channel, CHANNEL);
-    const checked = members(act, "options", options, WAIT_FOR);
+    checkChannel(channel);
+    const checked = members(options, WAIT_FOR);
     return await waitFor(this.#open(), channel, checked);
   }
 
@@ -307,11 +316,10 @@ export class PushClient<C = any> implements AsyncDisposable {
     metadata: { readonly [key: string]: unknown } = {},
     options?: WaitOptions,
   ): Promise<void> {
-    const act = "set the status";
-    check(act, "status", status, text(64));
-    const said = { status, metadata: metadataOf(act, metadata) };
+    check("status", status, /^.{1,64}$/s);
+    const said = { status, metadata: metadataOf(metadata) };
     const frame = { type: "presence.heartbeat", ...said } as const;
-    await this.#ask(act, options, frame, "presence.heartbeat_ack", () => {
+    await this.#ask(options, frame, "presence.heartbeat_ack", () => {
       this.#session.heartbeat.status = said;
       return true;
     });
@@ -323,10 +331,8 @@ export class PushClient<C = any> implements AsyncDisposable {
    * @param channel in which channel; anywhere if left out
    */
   async getPresence(channel?: ChannelName<C>, options?: WaitOptions): Promise<PresenceMember[]> {
-    const act = "get the presence";
-    if (channel !== undefined) check(act, "channel", channel, CHANNEL);
+    if (channel !== undefined) checkChannel(channel);
     const clients = await this.#ask(
-      act,
       options,
       { type: "presence.query", channel },
       "presence.list",
@@ -347,9 +353,8 @@ export class PushClient<C = any> implements AsyncDisposable {
    * @throws {TypeError} if there is no such event, or the listener is no function
    */
   on<K extends EventName>(event: K, listener: (value: ClientEvents<C>[K]) => unknown): () => void {
-    const name = (value: string): boolean => (EVENT_NAMES as readonly string[]).includes(value);
-    check("listen", "event", event, [EVENT_NAMES.join(", "), "string", name]);
-    check("listen", "listener", listener, typed("function", listener));
+    check("event", event, EVENT);
+    check("listener", listener, "function");
     const { listeners, emitter } = this.#session;
     return event === "channel_message"
       ? listeners.on(listener as MessageHandler<Json>)
@@ -375,18 +380,17 @@ export class PushClient<C = any> implements AsyncDisposable {
   /** The session, if calls make sense on it. */
   #open(): Session {
     if (this.state !== "closed") return this.#session;
-    throw new PushError("disconnected", "The client is closed: call connect() to open it again.");
+    throw new PushError("disconnected");
   }
 
   /** Asks the gateway. @param type of the answer @param read takes it apart */
   async #ask<T>(
-    act: string,
     options: WaitOptions | undefined,
     frame: ClientFrame,
     type: string,
     read: (reply: Incoming) => T | undefined,
   ): Promise<T> {
-    const signal = signalOf(act, options);
+    const signal = members(options, WAIT).signal;
     return await this.#open().requests.ask(
       frame,
       (reply) => reply.type === type ? read(reply) : undefined,
@@ -395,7 +399,6 @@ export class PushClient<C = any> implements AsyncDisposable {
   }
 }
 
-/** The signal in the options of a method that only waits. */
-function signalOf(act: string, options: WaitOptions | undefined): AbortSignal | undefined {
-  return members(act, "options", options, WAIT).signal;
+function checkChannel(channel: string): void {
+  check("channel", channel, CHANNEL_NAME);
 }

@@ -1,39 +1,16 @@
 import { attempt } from "./attempt.ts";
 import { backoffDelay } from "./backoff.ts";
 import type { Cancel } from "./clock.ts";
-import {
-  advance,
-  type Effect,
-  type Ending,
-  IDLE,
-  type Input,
-  type State,
-  type Transport,
-} from "./lifecycle.ts";
-import { endingOf, type Link, type LinkEvents } from "./links/link.ts";
-import type { ClientSettings } from "./options.ts";
-import type { Code } from "./protocol/codes.ts";
-import type { ConnectedFrame } from "./protocol/frames.ts";
+import type { Ending, State, StateName, Transport } from "./lifecycle.ts";
+import { endingOf } from "./links/link.ts";
+import { reportGarbage, route } from "./router.ts";
+import type { Session } from "./session.ts";
+import { termsOf } from "./terms.ts";
 
-/** What a {@linkcode Connector} works for. */
-export interface ConnectorHost extends Omit<LinkEvents, "ended"> {
-  /** Gets ready what `hello` needs. Rejects if there is no token. */
-  prepare(): Promise<void>;
-  /** The gateway has accepted the client on this link. */
-  attached(link: Link, frame: ConnectedFrame): void;
-  /** The link in use is gone. */
-  detached(): void;
-  /** The link in use is asked for a sign of life. */
-  check(): void;
-  /** The last frame of a connection that is ended on purpose; what else is to be said has been sent. */
-  goodbye(forget: boolean): string;
-  /** Whether the client, refused with this code, may come back as somebody else. */
-  mend(code: Code): boolean;
-  /** The state may have changed. */
-  changed(state: State, previous: State): void;
-}
-
-/** Carries out what the lifecycle decides: opens links, waits, looks for a better one, gives up. */
+/**
+ * Decides what the client does next, and does it: opens links, waits, looks for a better one, gives
+ * up. One round tries every transport once, and then waits.
+ */
 export interface Connector {
   /** State now. */
   readonly state: State;
@@ -41,19 +18,15 @@ export interface Connector {
   readonly transport: Transport | undefined;
   /** How each transport failed the last time: its code, and the reason in words. */
   readonly failures: { readonly [name in Transport]?: string };
-  /** Takes an input in, and does what follows from it. */
-  input(...input: Input): void;
+  /** Begins to connect, where nothing is under way. */
+  connect(): void;
+  /** The network or the page is back. */
+  wake(): void;
   /** Leaves on purpose. @returns a promise that fulfills when all is said; it never rejects */
   leave(forget: boolean): Promise<void>;
   /** Gives the link in use up without waiting for its end. */
   abandon(reason: string): void;
 }
-
-type Effects = {
-  [E in Effect as E extends [infer Name extends string, ...unknown[]] ? Name : never]: (
-    value: E[1],
-  ) => void;
-};
 
 /** Milliseconds after which a connection counts as steady. */
 const STEADY = 10_000;
@@ -62,45 +35,105 @@ const LEAVE_TIMEOUT = 2000;
 /** Wait for a better transport, in milliseconds: random between half and the whole of it. */
 const LOOK_DELAY = { min: 2500, max: 30_000 };
 
-/** Makes a {@linkcode Connector}. @param settings of the client @param host what it works for */
-export function connectorOf(settings: ClientSettings, host: ConnectorHost): Connector {
-  const { transports, clock, random } = settings;
+/** Makes the connector of a session. */
+export function connectorOf(session: Session): Connector {
+  const { settings, wire, identity, acks, channels, heartbeat, refresh, requests } = session;
+  const { transports, autoReconnect, reconnectDelay, clock, random } = settings;
   const failures: { [name in Transport]?: string } = {};
-  const timers: Map<string, Cancel> = new Map();
-  let state = IDLE;
-  /** The link in use, and what ends it. */
-  let current: { readonly link: Link; readonly end: (ending?: Ending) => void } | undefined;
+  /** The transport in use or being tried. */
+  let at = 0;
+  /** Transports that are left in this round; -1 while none is being opened. */
+  let left = -1;
+  /** Waits so far, until a connection has proved steady. */
+  let tries = 0;
+  /** Looks for a better transport since the best one was in use: each waits longer than the last. */
+  let looks = 0;
+  let isSteady = false;
+  let cancelSteady: Cancel | undefined;
+  /** Ends the wait for the next round, or for the next look. */
+  let cancelNext: Cancel | undefined;
+  /** Gives up the link in use. */
+  let end: ((ending?: Ending) => void) | undefined;
   /** Ends the attempt under way: to connect at all, or to find a better transport. */
   let abort: (() => void) | undefined;
   /** Changes whenever what was prepared for is no longer wanted. */
   let era = 0;
-  let left = Promise.resolve();
+  let said = Promise.resolve();
 
-  const input = (...input: Input): void => {
-    const previous = state;
-    const [next, effect, value] = advance(previous, input, settings);
-    state = next;
-    if (effect) (effects[effect] as (value: unknown) => void)(value);
-    host.changed(next, previous);
-  };
-
-  const after = (delay: number, ...then: Input): void => {
-    timers.get(then[0])?.();
-    timers.set(then[0], clock.schedule(delay, () => input(...then)));
+  /** What is done may change the state again; who listens hears of it after that. */
+  const move = (name: StateName, { code, reason }: Omit<State, "name">, act: () => void): void => {
+    const { state: { name: previous }, transport } = own;
+    own.state = { name, code, reason };
+    own.transport = name === "connected" ? transports[at] : undefined;
+    act();
+    if (name !== previous || own.transport !== transport) session.changed(previous);
   };
 
   /** Drops whatever was planned or under way. */
   const clear = (): void => {
     era++;
+    left = -1;
     abort?.();
     abort = undefined;
-    for (const cancel of timers.values()) cancel();
+    cancelSteady?.();
+    cancelNext?.();
   };
 
   const detach = (): void => {
-    if (!current) return;
-    current = undefined;
-    host.detached();
+    if (!wire.link) return;
+    end = wire.link = undefined;
+    heartbeat.stop();
+    refresh();
+    acks.stop();
+    requests.disconnected();
+    channels.disconnected();
+  };
+
+  const open = (transport: number, others = transports.length - 1): void => {
+    clear();
+    at = transport;
+    left = others;
+    start(transport);
+  };
+
+  const retry = (): void => {
+    tries++;
+    // With the transport that worked last, so that a blocked one costs its timeout once.
+    open(at);
+  };
+
+  const lost = (ending: Ending): void => {
+    const { name } = own.state;
+    // A gateway that answered is reachable: another transport would hear the same. One that can no
+    // longer be reached, and could not for long, may be reached in another way.
+    const isBlocked = !ending.final && ending.code === "connection_failed" && !isSteady;
+    if (isBlocked && left > 0) {
+      return move(name, ending, () => open((at + 1) % transports.length, left - 1));
+    }
+    if (ending.final || !autoReconnect) {
+      return move("closed", ending, () => {
+        end?.();
+        detach();
+        clear();
+      });
+    }
+    if (isBlocked) at = 0;
+    isSteady = false;
+    move(name === "connected" ? "reconnecting" : name, ending, () => {
+      clear();
+      cancelNext = clock.schedule(backoffDelay(tries, reconnectDelay, random), retry);
+    });
+  };
+
+  /** Sees whether this transport works by now, or the next one that is better than the one in use. */
+  const look = (transport: number): void => {
+    if (transport < at) {
+      if (!transport) looks++;
+      return start(transport, true);
+    }
+    const least = Math.min(LOOK_DELAY.max, LOOK_DELAY.min * 2 ** looks);
+    const delay = least + backoffDelay(looks, LOOK_DELAY, random);
+    cancelNext = clock.schedule(delay, () => look(0));
   };
 
   const start = (transport: number, isLook?: boolean): void => {
@@ -112,21 +145,30 @@ export function connectorOf(settings: ClientSettings, host: ConnectorHost): Conn
     const ended = (ending: Ending): void => {
       const { code, reason, final } = ending;
       // A link may have come to receive over another transport than the one it was opened for.
-      failures[isAccepted ? transports[state.transport] : name] = `${code}: ${reason}`;
+      failures[isAccepted ? transports[at] : name] = `${code}: ${reason}`;
       if (isAccepted) detach();
       else abort = undefined;
-      if (!isTaken) return input("look", transport + 1);
+      if (!isTaken) return look(transport + 1);
       // A refusal that the client can do something about is none, and one that it cannot is final.
       // A poller that is not known any more may still have its session.
-      const isMended = !(isAccepted && code === "unknown_session") && host.mend(code);
-      input("ended", { ...ending, final: !isMended && (final || code === "token_expired") });
+      const isMended = !(isAccepted && code === "unknown_session") && identity.mend(code);
+      lost({ code, reason, final: !isMended && (final || code === "token_expired") });
     };
     const accepted = (): void => {
-      after(STEADY, "steady");
-      input("accepted", transport);
+      cancelSteady?.();
+      cancelSteady = clock.schedule(STEADY, () => {
+        tries = 0;
+        isSteady = true;
+      });
+      at = transport;
+      left = -1;
+      isSteady = false;
+      const reason = `Connected over ${name}.`;
+      move("connected", { reason }, () => transport ? look(transport) : looks = 0);
     };
-    const open = (): void => {
-      const stream = name === "sse" && isLook && current?.link.stream;
+    session.prepare().then(() => {
+      if (wanted !== era) return;
+      const stream = name === "sse" && isLook && wire.link?.stream;
       if (stream) {
         return stream((failure) => {
           if (wanted !== era) return;
@@ -135,93 +177,86 @@ export function connectorOf(settings: ClientSettings, host: ConnectorHost): Conn
         });
       }
       // To register takes the session over before anybody knows whether messages can come.
-      if (isLook && name !== "websocket") return input("look", transport + 1);
-      const end = attempt(name, settings, {
-        ...host,
+      if (isLook && name !== "websocket") return look(transport + 1);
+      const give = abort = attempt(name, settings, {
         hello() {
           if (!isTaken) {
             // From here on only the new link speaks: it states what came over the old one, and the
             // gateway will close that as replaced.
             isTaken = true;
-            current?.end();
+            end?.();
             detach();
           }
-          return host.hello();
+          return session.hello();
+        },
+        positions: channels.positions,
+        garbage: (what) => reportGarbage(session, what),
+        frames(values) {
+          heartbeat.heard();
+          for (const value of values) route(session, value);
         },
         accepted(link, frame) {
           isAccepted = true;
           abort = undefined;
-          current = { link, end };
-          host.attached(link, frame);
+          end = give;
+          wire.link = link;
+          Object.assign(session.terms, termsOf(frame));
+          identity.accepted(frame);
+          channels.connected(frame.subscriptions);
+          // Before the requests: a new status may be among them.
+          heartbeat.start();
+          refresh(frame.token_expires_in);
+          requests.resume();
+          acks.start();
+          session.hold();
           if (name !== "sse") return accepted();
           // A client is not connected before messages can come.
-          link.stream!((failure) => failure ? end(failure) : accepted());
+          link.stream!((failure) => failure ? give(failure) : accepted());
         },
         ended,
       });
-      abort = end;
-    };
-    host.prepare().then(
-      () => wanted === era && open(),
+    }, (error) => {
       // No transport can help.
-      (error) => wanted === era && ended(endingOf(`${error}`, "unavailable")),
-    );
+      if (wanted === era) ended(endingOf(`${error}`, "unavailable"));
+    });
   };
 
-  const effects: Effects = {
-    open(transport) {
-      clear();
-      start(transport);
-    },
-    wait(tries) {
-      clear();
-      after(backoffDelay(tries, settings.reconnectDelay, random), "elapsed");
-    },
-    rest(looks) {
-      const least = Math.min(LOOK_DELAY.max, LOOK_DELAY.min * 2 ** looks);
-      after(least + backoffDelay(looks, LOOK_DELAY, random), "look", 0);
-    },
-    look: (transport) => start(transport, true),
-    check() {
-      host.check();
-      current?.link.renew?.();
-    },
-    leave(forget) {
-      const goodbye = host.goodbye(forget);
-      const link = current?.link;
-      detach();
-      clear();
-      left = new Promise((resolve) => {
-        if (!link) return resolve();
-        const done = (): void => {
-          cancel();
-          link.drop();
-          resolve();
-        };
-        const cancel = clock.schedule(LEAVE_TIMEOUT, done);
-        link.leave(goodbye, done);
-      });
-    },
-    drop() {
-      current?.end();
-      detach();
-      clear();
-    },
-  };
-
-  return {
-    get state() {
-      return state;
-    },
-    get transport() {
-      return state.name === "connected" ? transports[state.transport] : undefined;
-    },
+  const own = {
+    state: { name: "idle", reason: "connect() was not called." } as State,
+    transport: undefined as Transport | undefined,
     failures,
-    input,
-    leave(forget) {
-      input("disconnect", forget);
-      return left;
+    connect() {
+      tries = looks = 0;
+      isSteady = false;
+      move("connecting", { reason: "connect() was called." }, () => open(0));
     },
-    abandon: (reason) => current?.end(endingOf(reason)),
+    wake() {
+      if (own.transport) {
+        heartbeat.check();
+        wire.link?.renew?.();
+      } else if (left < 0 && own.state.name.endsWith("ing")) retry();
+    },
+    leave(forget: boolean): Promise<void> {
+      if (own.state.name === "closed") return said;
+      move("closed", { code: "disconnected", reason: "disconnect() was called." }, () => {
+        acks.flush();
+        const { link } = wire;
+        detach();
+        clear();
+        said = new Promise((resolve) => {
+          if (!link) return resolve();
+          const done = (): void => {
+            cancel();
+            link.drop();
+            resolve();
+          };
+          const cancel = clock.schedule(LEAVE_TIMEOUT, done);
+          link.leave(JSON.stringify({ type: "disconnect", forget: forget || undefined }), done);
+        });
+      });
+      return said;
+    },
+    abandon: (reason: string) => end?.(endingOf(reason)),
   };
+  return own;
 }

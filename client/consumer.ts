@@ -1,6 +1,6 @@
 import type { PlacedMessage } from "./incoming.ts";
 import type { Link } from "./links/link.ts";
-import { Message, type Outcome } from "./message.ts";
+import { Message } from "./message.ts";
 import type { Wire } from "./wire.ts";
 
 /** One received message on its way through the handlers of its channel. */
@@ -57,8 +57,8 @@ export interface ConsumerContext {
   readonly wire: Wire;
   /** Whether an entry may still be handed out: not if the session that it came in is over. */
   isAlive(entry: Entry): boolean;
-  /** A consumer is done with an entry. */
-  finish(entry: Entry, consumer: Consumer, outcome: Outcome): void;
+  /** A consumer is done with an entry. @param delay as of {@linkcode Entry.delay}, if it has refused it */
+  finish(entry: Entry, consumer: Consumer, delay?: number): void;
   /** A consumer is gone; what it has not finished goes to the others, or waits for the next one. */
   left(consumer: Consumer, unfinished: readonly Entry[]): void;
 }
@@ -90,9 +90,9 @@ export function consumerOf(
     queue.delete(entry);
     begun.push(entry);
     hand(
-      new Message(entry.received, (outcome) => {
+      new Message(entry.received, (delay) => {
         if (remove(begun, entry)) entry.running--;
-        finish(entry, consumer, outcome);
+        finish(entry, consumer, delay);
         settled?.();
       }),
     );
@@ -104,7 +104,7 @@ export function consumerOf(
       isPlanned = false;
       let left = TURN;
       for (const entry of queue) {
-        if (room <= 0 || wire.closed) return;
+        if (room <= 0 || wire.isClosed) return;
         if (left-- === 0) return pump();
         begin(entry);
       }

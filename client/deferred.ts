@@ -1,4 +1,9 @@
 import type { Clock } from "./clock.ts";
+import type { Code } from "./protocol/codes.ts";
+import { PushError } from "./protocol/error.ts";
+
+/** Why something is given up. */
+export const LATE = "It took too long.";
 
 /**
  * A promise that is settled from outside: by its owner, by an `AbortSignal` or by the clock,
@@ -6,26 +11,37 @@ import type { Clock } from "./clock.ts";
  */
 export class Deferred<T> {
   /** The promise. */
-  readonly promise: Promise<T>;
+  declare readonly promise: Promise<T>;
   /** Fulfills the promise, unless it is settled. */
-  resolve!: (value: T) => void;
+  declare resolve: (value: T) => void;
   /** Rejects the promise, unless it is settled. */
-  reject!: (error: unknown) => void;
+  declare reject: (error: unknown) => void;
   #undo: (() => void)[] | undefined = [];
 
-  /** Makes a promise that nothing settles yet. @param group where it is until it settles */
-  constructor(group?: Set<Deferred<T>>) {
+  /**
+   * Makes a promise that nothing else settles yet.
+   *
+   * @param signal rejects it with its reason when it aborts
+   * @param group where it is until it settles
+   */
+  constructor(signal?: AbortSignal, group?: Set<Deferred<T>>) {
     this.promise = new Promise((resolve, reject) => {
       this.resolve = (value) => this.#close() && resolve(value);
       this.reject = (error) => this.#close() && reject(error);
     });
+    const abort = (): void => this.reject(signal!.reason);
+    signal?.addEventListener("abort", abort);
     group?.add(this);
-    this.whenSettled(() => group?.delete(this));
+    this.whenSettled(() => {
+      signal?.removeEventListener("abort", abort);
+      group?.delete(this);
+    });
+    if (signal?.aborted) abort();
   }
 
   /** Whether the promise has been settled. */
   get settled(): boolean {
-    return this.#undo === undefined;
+    return !this.#undo;
   }
 
   /** Runs `task` when the promise settles; at once if it has. */
@@ -35,25 +51,15 @@ export class Deferred<T> {
     return this;
   }
 
-  /** Rejects with the signal's reason when it aborts. */
-  abortedBy(signal: AbortSignal | undefined): this {
-    const abort = (): void => this.reject(signal!.reason);
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort);
-    return this.whenSettled(() => signal?.removeEventListener("abort", abort));
+  /** Rejects with this code, `delay` milliseconds from now. */
+  rejectedAfter(clock: Clock, delay: number, code: Code, detail: string = LATE): this {
+    return this.whenSettled(clock.schedule(delay, () => this.reject(new PushError(code, detail))));
   }
 
-  /** Rejects with what `error` gives, `delay` milliseconds from now. */
-  rejectedAfter(clock: Clock, delay: number, error: () => unknown): this {
-    return this.settled
-      ? this
-      : this.whenSettled(clock.schedule(delay, () => this.reject(error())));
-  }
-
-  #close(): boolean {
+  #close(): unknown {
     const undo = this.#undo;
     this.#undo = undefined;
     undo?.forEach((task) => task());
-    return undo !== undefined;
+    return undo;
   }
 }

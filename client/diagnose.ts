@@ -1,5 +1,5 @@
 import { Deferred } from "./deferred.ts";
-import { isText } from "./incoming.ts";
+import { isText } from "./check.ts";
 import type { StateName, Transport } from "./lifecycle.ts";
 import { actionOf, type Code } from "./protocol/codes.ts";
 import type { Session } from "./session.ts";
@@ -59,14 +59,14 @@ export interface ChannelDiagnosis {
 export async function diagnose(session: Session): Promise<Diagnosis> {
   const { connector, identity, settings, channels, terms, outbox } = session;
   const { socketUrl, httpUrl, fetch, clock, requestTimeout, clientId } = settings;
-  const url = new URL(socketUrl);
-  const abort = new AbortController();
+  const { origin, pathname, search, searchParams } = new URL(socketUrl);
+  const over = new AbortController();
   const begun = clock.now();
   const answer = new Deferred<string>()
-    .rejectedAfter(clock, requestTimeout, () => new Error("No answer came in time."))
-    .whenSettled(() => abort.abort());
+    .rejectedAfter(clock, requestTimeout, "connection_failed")
+    .whenSettled(() => over.abort());
   const ask = async (): Promise<void> => {
-    const response = await fetch(`${httpUrl}/health`, { signal: abort.signal });
+    const response = await fetch(`${httpUrl}/health`, { signal: over.signal });
     const text = await response.text();
     answer.resolve(`${response.status} after ${clock.now() - begun} ms: ${text.slice(0, 200)}`);
   };
@@ -77,7 +77,7 @@ export async function diagnose(session: Session): Promise<Diagnosis> {
   const told: Diagnosis = {
     version: VERSION,
     runtime: navigator?.userAgent ?? (process && `Node.js ${process.version}`),
-    url: url.origin + url.pathname,
+    url: origin + pathname,
     state,
     code,
     reason,
@@ -87,17 +87,17 @@ export async function diagnose(session: Session): Promise<Diagnosis> {
     clientId: identity.clientId,
     named: clientId !== undefined,
     terms: { ...terms },
-    outbox: outbox.size,
-    channels: [...channels.inboxes()].map(([channel, { position }]) => {
+    outbox: outbox.waiting.size,
+    channels: [...channels.wanted.values()].map(({ name, state, inbox: { position } }) => {
       const { epoch, seq, open = [] } = position ?? {};
       const unsettled = open.reduce((sum, n, i) => i % 2 ? sum + n + 1 : sum - n, 0);
-      return { channel, flowing: !!channels.at(channel), epoch, seq, unsettled };
+      return { channel: name, flowing: state === "flowing", epoch, seq, unsettled };
     }),
     health,
   };
   // What others say may hold anything, and errors of the runtime may hold the address. To hide a word
   // of less than four characters would make the rest unreadable.
-  const secrets = [...identity.secrets, url.search, ...url.searchParams.values()];
+  const secrets = [...identity.secrets, search, ...searchParams.values()];
   const hide = (text: string, secret: unknown): string =>
     isText(secret) && secret.length > 3 ? text.replaceAll(secret, "…") : text;
   const text = JSON.stringify(

@@ -54,51 +54,51 @@ let environment: Environment | undefined;
 export function browserEnvironment(): Environment | undefined {
   const page = globalThis as unknown as Page;
   const { document } = page;
-  if (document === undefined) return undefined;
+  if (!document) return undefined;
   return environment ??= {
-    onWake(task) {
-      const ends = [
-        listen(globalThis, "online", () => task()),
+    onWake: (task) =>
+      listening((options) => {
+        addEventListener("online", task, options);
         // A page that comes out of the back/forward cache has lost its connection.
-        listen(globalThis, "pageshow", (event) => {
+        addEventListener("pageshow", (event) => {
           if ((event as Event & { persisted?: boolean }).persisted) task();
-        }),
-        listen(document, "visibilitychange", () => {
+        }, options);
+        document.addEventListener("visibilitychange", () => {
           if (document.visibilityState === "visible") task();
-        }),
-      ];
-      return () => ends.forEach((end) => end());
-    },
-    onHide: (task) => listen(globalThis, "pagehide", () => task()),
+        }, options);
+      }),
+    onHide: (task) => listening((options) => addEventListener("pagehide", task, options)),
     keep: browserKeep(page),
   };
 }
 
-function listen(target: EventTarget, type: string, listener: (event: Event) => void): () => void {
-  target.addEventListener(type, listener);
-  return () => target.removeEventListener(type, listener);
+/** Adds listeners. @returns what removes them */
+function listening(add: (options: AddEventListenerOptions) => void): () => void {
+  const over = new AbortController();
+  add({ signal: over.signal });
+  return () => over.abort();
 }
 
 function browserKeep(page: Page): Keep | undefined {
-  let storage: Page["sessionStorage"];
+  const { locks } = page.navigator;
+  // A duplicated tab starts with a copy of the storage: without locks the two could not be told apart.
+  if (!locks) return undefined;
   try {
     // Reading the property throws where the user has blocked storage.
-    storage = page.sessionStorage;
+    const storage = page.sessionStorage;
+    return {
+      read: (key) => storage.getItem(key),
+      write: (key, text) => text === null ? storage.removeItem(key) : storage.setItem(key, text),
+      lock: (name) =>
+        new Promise((resolve) => {
+          locks.request(
+            name,
+            { ifAvailable: true },
+            (lock) => lock ? new Promise<void>((release) => resolve(release)) : resolve(undefined),
+          ).catch(() => resolve(undefined));
+        }),
+    };
   } catch {
     return undefined;
   }
-  // A duplicated tab starts with a copy of the storage: without locks the two could not be told apart.
-  const { locks } = page.navigator;
-  if (!locks) return undefined;
-  return {
-    read: (key) => storage.getItem(key),
-    write: (key, text) => text === null ? storage.removeItem(key) : storage.setItem(key, text),
-    lock: (name) =>
-      new Promise((resolve) => {
-        locks.request(name, { ifAvailable: true }, (lock) => {
-          if (lock === null) return resolve(undefined);
-          return new Promise<void>((release) => resolve(() => release()));
-        }).catch(() => resolve(undefined));
-      }),
-  };
 }

@@ -108,18 +108,6 @@ export interface ClientEvents<C = unknown> {
 /** Name of an event. */
 export type EventName = keyof ClientEvents;
 
-/** Names of all events. */
-export const EVENT_NAMES = [
-  "channel_message",
-  "presence_list",
-  "presence_join",
-  "presence_leave",
-  "presence_update",
-  "gap",
-  "error",
-  "state",
-] as const satisfies readonly EventName[];
-
 type Listener<K extends EventName> = (value: ClientEvents[K]) => unknown;
 
 /** Tells listeners. One that throws, or whose promise rejects, disturbs neither the others nor the teller. */

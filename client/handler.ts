@@ -18,7 +18,7 @@ export interface HandlerOptions {
   /** Messages that it handles at a time; with manual acknowledgement, that wait to be settled. Default 1. */
   readonly concurrency?: number;
   /** What payloads must look like. */
-  readonly schema?: Schema<never> | undefined;
+  readonly schema?: Schema | undefined;
 }
 
 /** Seconds before a message is sent again to a handler that threw: the first time, and at most. */
@@ -32,27 +32,38 @@ export function attachHandler<T>(
   handler: MessageHandler<T>,
   { ack = "auto", concurrency = 1, schema }: HandlerOptions,
 ): Consumer {
-  const run = async (message: Message): Promise<void> => {
-    let origin: ClientError["origin"] = "schema";
-    let isDone = ack === "auto";
+  const failed = (message: Message, error: unknown, origin: ClientError["origin"]): void => {
+    const delay = RETRY_DELAY * terms.retryBackoff ** message.retryCount;
+    message.nack({ delay: Math.min(delay, MAX_RETRY_DELAY) });
+    emitter.report(error, origin, { message });
+    if (ack !== "manual") consumer.more();
+  };
+  const done = (message: Message): void => {
+    if (ack !== "auto") return;
+    message.ack();
+    consumer.more();
+  };
+  const run = (message: Message): void => {
     try {
-      if (schema) Object.assign(message, { data: await conform(schema, message.data) });
-      origin = "handler";
       const result = handler(message as Message<T>) as PromiseLike<unknown> | undefined | null;
       // To wait for nothing would cost every message some turns.
-      if (result?.then) await result;
-      if (isDone) message.ack();
+      if (!result?.then) return done(message);
+      Promise.resolve(result).then(
+        () => done(message),
+        (error) => failed(message, error, "handler"),
+      );
     } catch (error) {
-      const delay = RETRY_DELAY * terms.retryBackoff ** message.retryCount;
-      message.nack({ delay: Math.min(delay, MAX_RETRY_DELAY) });
-      emitter.report(error, origin, { message });
-      isDone = ack !== "manual";
+      failed(message, error, "handler");
     }
-    if (isDone) consumer.more();
   };
+  const check = (message: Message): unknown =>
+    conform(schema!, message.data).then(
+      (data) => run(Object.assign(message, { data })),
+      (error) => failed(message, error, "schema"),
+    );
   const consumer = inbox.attach({
     room: concurrency,
-    hand: (message) => void run(message),
+    hand: schema ? check : run,
     ...ack === "manual" && { settled: () => consumer.more() },
   });
   return consumer;

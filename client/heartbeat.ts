@@ -1,16 +1,6 @@
-import type { Cancel, Clock } from "./clock.ts";
+import type { Cancel } from "./clock.ts";
 import type { HeartbeatFrame } from "./protocol/frames.ts";
-import type { Wire } from "./wire.ts";
-
-/** What a {@linkcode Heartbeat} needs around it. */
-export interface HeartbeatContext {
-  readonly clock: Clock;
-  readonly wire: Wire;
-  /** Most milliseconds between beats that the application allows. */
-  readonly limit: number | undefined;
-  /** The other side has been silent for too long. */
-  silent(reason: string): void;
-}
+import type { Session } from "./session.ts";
 
 /**
  * Signs of life in both directions. A dead network closes no socket: what says nothing for longer
@@ -19,10 +9,8 @@ export interface HeartbeatContext {
 export interface Heartbeat {
   /** What the next beats say of the client. */
   status: Pick<HeartbeatFrame, "status" | "metadata">;
-  /** Seconds since something was heard; `undefined` without a connection. */
-  readonly silence: number | undefined;
-  /** A connection has begun. @param interval milliseconds between beats; 0 if there is no presence */
-  start(interval: number): void;
+  /** A connection has begun. */
+  start(): void;
   /** The connection is gone. */
   stop(): void;
   /** The other side has said something. */
@@ -40,18 +28,17 @@ const PARTS = 5;
 /** Milliseconds in which a connection that is asked for a sign of life must give one. */
 const CHECK_TIMEOUT = 5000;
 
-/** Makes a {@linkcode Heartbeat}. @param context what is around */
-export function heartbeatOf(
-  { clock, wire, limit = Infinity, silent }: HeartbeatContext,
-): Heartbeat {
-  let hasPresence = false;
+/** Makes the heartbeat of a session. */
+export function heartbeatOf(session: Session): Heartbeat {
+  const { settings: { clock, heartbeatInterval = Infinity }, wire, terms } = session;
   let interval = 0;
   let quiet = 0;
-  let heardAt = 0;
   let cancelBeat: Cancel | undefined;
   let cancelWatch: Cancel | undefined;
   const beat = (): void =>
-    wire.send(hasPresence ? { type: "presence.heartbeat", ...own.status } : { type: "ping" });
+    wire.send(
+      terms.heartbeatInterval ? { type: "presence.heartbeat", ...own.status } : { type: "ping" },
+    );
   const plan = (): void => {
     cancelBeat = clock.schedule(interval, () => {
       beat();
@@ -63,20 +50,16 @@ export function heartbeatOf(
     cancelWatch = clock.schedule(delay, () => {
       if (++quiet <= PARTS) return watch();
       own.stop();
-      silent("Nothing was heard for too long.");
+      session.connector.abandon("Nothing was heard for too long.");
     });
   };
   const own: Heartbeat = {
     status: {},
-    get silence() {
-      return cancelWatch && (clock.now() - heardAt) / 1000;
-    },
-    start(asked) {
+    start() {
       own.stop();
-      hasPresence = asked > 0;
-      interval = Math.min(asked || PING_INTERVAL, limit);
+      interval = Math.min(terms.heartbeatInterval || PING_INTERVAL, heartbeatInterval);
       // The gateway does not remember the status of a client that it had lost.
-      if (hasPresence && own.status.status !== undefined) beat();
+      if (terms.heartbeatInterval && own.status.status) beat();
       plan();
       own.heard();
       watch();
@@ -84,11 +67,10 @@ export function heartbeatOf(
     stop() {
       cancelBeat?.();
       cancelWatch?.();
-      cancelBeat = cancelWatch = undefined;
+      cancelWatch = undefined;
     },
     heard() {
       quiet = 0;
-      heardAt = clock.now();
     },
     check() {
       if (!cancelWatch) return;

@@ -1,24 +1,26 @@
+import { check } from "./check.ts";
 import { randomId } from "./clock.ts";
 import { Deferred } from "./deferred.ts";
 import type { ClientSettings } from "./options.ts";
 import type { Code } from "./protocol/codes.ts";
-import { PushError } from "./protocol/error.ts";
 import type { ConnectedFrame, ConnectFrame } from "./protocol/frames.ts";
 
 /** Who the client is: its name, its secret, its token, and the number of its attempt to connect. */
 export interface Identity {
   /** Name of the client, given or minted; `undefined` before the first connection if none was given. */
   clientId: string | undefined;
+  /** What others see it as. */
+  knownAs: string | undefined;
   /** Secret of a minted name. */
   secret: string | undefined;
+  /** The token in use; `undefined` if one is to be asked for. */
+  token?: string | undefined;
   /** What must never be shown. */
   readonly secrets: unknown[];
   /** Asks for a token if there is none that is known to be good. Rejects if there is none to get. */
   prepare(): Promise<void>;
   /** What a new connection is told. */
   hello(): Pick<ConnectFrame, "token" | "client_id" | "secret" | "instance" | "attempt">;
-  /** Asks for a new token next time. */
-  forgetToken(): void;
   /** Gives up a minted name. @returns whether there was one */
   forgetName(): boolean;
   /** The gateway has accepted the client. */
@@ -34,56 +36,50 @@ export interface Identity {
 export function identityOf(
   { clientId, authToken: source, clock, random, requestTimeout }: ClientSettings,
 ): Identity {
-  // Of two claims to one session by the same object the gateway lets the newer attempt win. */
+  // Of two claims to one session by the same object the gateway lets the newer attempt win.
   const instance = randomId(random);
-  let attempt = 0;
-  let token: string | undefined;
   const isAsked = typeof source === "function";
+  let attempt = 0;
 
-  const identity: Identity = {
+  const own: Identity = {
     clientId,
+    knownAs: undefined,
     secret: undefined,
     get secrets() {
-      return [identity.secret, token, source];
+      return [own.secret, own.token, source];
     },
     async prepare() {
-      if (!isAsked) token = source;
-      else if (token === undefined) {
-        const asked = new Deferred<unknown>().rejectedAfter(clock, requestTimeout, () => {
-          return new PushError("token_required", "'authToken' did not answer in time.");
-        });
-        new Promise((resolve) => resolve(source())).then(asked.resolve, asked.reject);
-        const given = await asked.promise;
-        if (typeof given !== "string" || given === "") {
-          throw new TypeError("'authToken' must return a string that is not empty.");
-        }
-        token = given;
+      if (!isAsked) own.token = source;
+      else if (own.token === undefined) {
+        const asked = new Deferred<string>();
+        asked.rejectedAfter(clock, requestTimeout, "token_required", "authToken() took too long.");
+        new Promise<string>((resolve) => resolve(source())).then(asked.resolve, asked.reject);
+        own.token = check("authToken()", await asked.promise, /./s);
       }
     },
     hello: () => ({
-      token,
-      client_id: identity.clientId,
-      secret: identity.secret,
+      token: own.token,
+      client_id: own.clientId,
+      secret: own.secret,
       instance,
       attempt: ++attempt,
     }),
-    forgetToken: () => token = undefined,
     forgetName() {
-      if (clientId !== undefined || identity.clientId === undefined) return false;
-      identity.clientId = identity.secret = undefined;
+      if (clientId || !own.clientId) return false;
+      own.clientId = own.secret = undefined;
       return true;
     },
-    accepted({ client_id, secret }) {
-      identity.secret = secret ?? (identity.clientId === client_id ? identity.secret : undefined);
-      identity.clientId = client_id;
+    accepted({ client_id, known_as, secret }) {
+      own.secret = secret ?? (own.clientId === client_id ? own.secret : undefined);
+      own.clientId = client_id;
+      own.knownAs = known_as ?? client_id;
     },
     mend(code) {
-      if (code !== "token_expired") {
-        return (code === "bad_secret" || code === "unknown_session") && identity.forgetName();
-      }
-      identity.forgetToken();
+      if (code === "bad_secret" || code === "unknown_session") return own.forgetName();
+      if (code !== "token_expired") return false;
+      own.token = undefined;
       return isAsked;
     },
   };
-  return identity;
+  return own;
 }

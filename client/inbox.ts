@@ -23,10 +23,8 @@ export interface Inbox {
   readonly idle: { epoch: string; ranges: Ranges };
   /** What a reloaded page needs to go on. */
   readonly snapshot: Snapshot | undefined;
-  /** Starts where the gateway says; a position that is known already stays. */
-  start(epoch: string, seq: number): void;
-  /** Starts where the page was before a reload. */
-  restore(snapshot: Snapshot): void;
+  /** Starts there; a position that is known already stays. */
+  restore(snapshot: Snapshot | undefined): void;
   /** Forgets the position and everything unsettled: the session is over. */
   reset(): void;
   /** Takes a message in. @returns whether it belongs here: not if it is of an epoch that has ended */
@@ -53,6 +51,8 @@ export interface Inbox {
 const MAX_RANGES = 2 * 4096;
 /** Ids remembered per channel across epochs (contract, "Order and storing"). */
 const MAX_IDS = 1000;
+/** Who has succeeded with most messages that arrive. */
+const NOBODY: readonly Consumer[] = [];
 /** Ended epochs that are known as such. */
 const MAX_EPOCHS = 8;
 
@@ -134,7 +134,9 @@ export function inboxOf(
   const isCurrent = (entry: Entry): boolean => open.get(entry.seq) === entry;
 
   const hand = (entry: Entry): void => {
-    const takers = consumers.filter((consumer) => !entry.succeeded.includes(consumer));
+    const takers = entry.succeeded[0]
+      ? consumers.filter((consumer) => !entry.succeeded.includes(consumer))
+      : consumers.slice();
     entry.waiting = takers;
     for (const consumer of takers) consumer.offer(entry);
     if (consumers.length === 0) held.add(entry);
@@ -193,11 +195,11 @@ export function inboxOf(
   const context = {
     wire,
     isAlive: (entry: Entry) => isCurrent(entry) || former.get(entry.received.id) === entry,
-    finish(entry: Entry, consumer: Consumer, outcome: "acked" | { readonly delay: number }): void {
+    finish(entry: Entry, consumer: Consumer, delay?: number): void {
       // Who has given it back may still settle it, until somebody else has taken it.
       if (!remove(entry.waiting, consumer) && !held.delete(entry)) return;
-      if (outcome === "acked") entry.succeeded = [...entry.succeeded, consumer];
-      else entry.delay = Math.max(entry.delay ?? 0, outcome.delay);
+      if (delay === undefined) entry.succeeded = [...entry.succeeded, consumer];
+      else entry.delay = Math.max(entry.delay ?? 0, delay);
       conclude(entry);
     },
     left(consumer: Consumer, unfinished: readonly Entry[]): void {
@@ -233,14 +235,8 @@ export function inboxOf(
       // Right above the floor nothing is settled: an edge there ends what is below it.
       return { epoch, floor, settled: settled.filter((edge) => edge > floor + 1) };
     },
-    start(at, seq) {
-      if (epoch !== undefined) return;
-      epoch = at;
-      last = seq;
-    },
     restore(snapshot) {
-      if (epoch !== undefined) return;
-      ({ epoch, floor: last, settled } = snapshot);
+      if (snapshot && epoch === undefined) ({ epoch, floor: last, settled } = snapshot);
     },
     reset() {
       change(undefined, 0);
@@ -264,7 +260,7 @@ export function inboxOf(
           return true;
         }
         entry = before ??
-          { received: message, seq, waiting: [], succeeded: [], running: 0, due: 0 };
+          { received: message, seq, waiting: [], succeeded: NOBODY, running: 0, due: 0 };
         if (before) former.delete(id);
         entry.seq = seq;
         open.set(seq, entry);

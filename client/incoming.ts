@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { isRecord } from "./check.ts";
+import { isText } from "./check.ts";
+import type { Published } from "./outbox.ts";
 import { isClientId } from "./protocol/channel_name.ts";
 import { isCode } from "./protocol/codes.ts";
 import { PushError } from "./protocol/error.ts";
@@ -14,7 +15,6 @@ import type {
   EpochFrame,
   GapFrame,
   MessageFrame,
-  PublishedFrame,
   SubscribedFrame,
 } from "./protocol/frames.ts";
 import { MAX_EARLIER } from "./protocol/limits.ts";
@@ -33,61 +33,60 @@ interface Place {
   seq: number;
 }
 
-/** Whether a value is a string. */
-export const isText = (value: unknown): value is string => typeof value === "string";
 const isTextOrNone = (value: unknown): boolean => value === undefined || isText(value);
-const isPlaced = ({ channel, epoch, seq }: Record<string, unknown>): boolean =>
-  isText(channel) && isEpoch(epoch) && isSeq(seq);
-
-/** Makes a reader: it gives an object back that passes, and `undefined` for anything else. */
-export const reader =
-  <T>(test: (object: Record<string, unknown>) => boolean) => (value: unknown): T | undefined =>
-    isRecord(value) && test(value) ? value as T : undefined;
-
-const readEra = reader(({ epoch, base }) => isEpoch(epoch) && isSeq(base));
+/** The last epoch that was looked at: that of most frames. */
+let known: unknown = NaN;
+const isPlaced = ({ channel, epoch, seq }: Incoming): boolean => {
+  if (epoch !== known && isEpoch(epoch)) known = epoch;
+  return epoch === known && isText(channel) && isSeq(seq);
+};
 
 /** Reads anything that has a type. */
-export const readIncoming: (value: unknown) => Incoming | undefined = reader(({ type }) =>
-  isText(type)
-);
+export function readIncoming(value: unknown): Incoming | undefined {
+  return isText(Object(value).type) ? value as Incoming : undefined;
+}
 
-/** Reads a `channel_message`. */
-export const readMessage: (frame: Incoming) => PlacedMessage | undefined = reader((frame) => {
+/** Whether it is a `channel_message`, if its type says so. */
+export function isMessage(frame: Incoming): frame is Incoming & PlacedMessage {
   const { seq, source, _retry_count: count } = frame;
   return isPlaced(frame) && seq !== 0 && frame.data !== undefined && isText(frame.event_id) &&
     Number.isFinite(frame.timestamp) && (source === null || isText(source)) &&
     isTextOrNone(frame.id) && (count === undefined || isSeq(count));
-});
+}
 
-/** Reads a `channel.subscribed` of the extended wire. */
-export const readSubscribed: (frame: Incoming) => Foothold | undefined = reader((frame) =>
-  frame.type === "channel.subscribed" && isPlaced(frame)
-);
+/** Whether it is a `channel.subscribed` of the extended wire. */
+export function isSubscribed(frame: Incoming): frame is Incoming & Foothold {
+  return frame.type === "channel.subscribed" && isPlaced(frame);
+}
 
-/** Reads a `channel.epoch`. */
-export const readEpoch: (frame: Incoming) => EpochFrame | undefined = reader((
-  { channel, epoch, earlier },
-) =>
-  isText(channel) && isEpoch(epoch) && Array.isArray(earlier) && earlier.length <= MAX_EARLIER &&
-  earlier.every(readEra)
-);
+/** Whether it is a `channel.epoch`, if its type says so. */
+export function isEpochChange(frame: Incoming): frame is Incoming & EpochFrame {
+  const { channel, epoch, earlier } = frame;
+  return isText(channel) && isEpoch(epoch) && Array.isArray(earlier) &&
+    earlier.length <= MAX_EARLIER &&
+    earlier.every((era) => isEpoch(Object(era).epoch) && isSeq(era.base));
+}
 
-/** Reads a `channel.gap`. */
-export const readGap: (frame: Incoming) => GapFrame | undefined = reader((frame) =>
-  isPlaced(frame) && (frame.reason === "retention" || frame.reason === "epoch")
-);
+/** Whether it is a `channel.gap`, if its type says so. */
+export function isGap(frame: Incoming): frame is Incoming & GapFrame {
+  const { reason } = frame;
+  return isPlaced(frame) && (reason === "retention" || reason === "epoch");
+}
 
 /** Reads a `channel.published`. */
-export const readPublished: (frame: Incoming) => PublishedFrame | undefined = reader((frame) =>
-  frame.type === "channel.published" && isPlaced(frame) && isSeq(frame.delivered) &&
-  isText(frame.event_id)
-);
+export function readPublished(frame: Incoming): Published | undefined {
+  const { type, event_id: eventId, epoch, seq, delivered, duplicate } = frame;
+  return type === "channel.published" && isPlaced(frame) && isSeq(delivered) && isText(eventId)
+    ? { eventId, epoch, seq, delivered, duplicate: duplicate === true } as Published
+    : undefined;
+}
 
-/** Reads who the client is from `connected`; the terms in it are read by `termsOf`. */
-export const readConnected: (frame: Incoming) => ConnectedFrame | undefined = reader((frame) =>
-  frame.type === "connected" && isClientId(frame.client_id) &&
-  Array.isArray(frame.subscriptions) && isTextOrNone(frame.secret)
-);
+/** Whether it is a `connected`, as far as it says who the client is; `termsOf` reads the rest. */
+export function isConnected(frame: Incoming): frame is Incoming & ConnectedFrame {
+  return frame.type === "connected" && isClientId(frame.client_id) &&
+    Array.isArray(frame.subscriptions) && isTextOrNone(frame.secret) &&
+    isTextOrNone(frame.known_as);
+}
 
 /** Reads an `error`, as what a promise rejects with. A code that this version does not know becomes `internal`. */
 export function readError({ type, code, message }: Incoming): PushError | undefined {

@@ -1,16 +1,15 @@
-import { isRecord } from "./check.ts";
+import { isText } from "./check.ts";
 import type { Clock } from "./clock.ts";
 import type { Keep } from "./environment.ts";
 import type { Snapshot } from "./inbox.ts";
-import type { Numbers } from "./numbers.ts";
 import { isChannelName, isClientId } from "./protocol/channel_name.ts";
 import { isEpoch, isSeq } from "./protocol/event_id.ts";
 
 /** What survives a reload of the page. */
 export interface Kept {
   readonly clientId: string;
-  readonly secret: string | undefined;
-  readonly positions: ReadonlyMap<string, Snapshot>;
+  readonly secret?: string | undefined;
+  readonly positions: readonly (readonly [channel: string, snapshot: Snapshot])[];
 }
 
 /**
@@ -18,7 +17,7 @@ export interface Kept {
  * has a copy of them and must not use it: the one that holds the lock of the name is the client.
  */
 export interface Keeper {
-  /** What the page had before the reload, if no other page has it. */
+  /** What the page had before the reload, if no other page has it. Rejects if there is nothing to read. */
   load(): Promise<Kept | undefined>;
   /** Holds the client's name against other pages. @returns whether it is held */
   hold(name: string): Promise<boolean>;
@@ -81,17 +80,15 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
   return {
     async load() {
       const kept = read(keep.read(takeKey()));
-      for (const delay of kept ? LOCK_DELAYS : []) {
-        if (delay > 0) await new Promise<void>((resolve) => clock.schedule(delay, resolve));
-        if (await hold(kept!.clientId)) return kept;
+      for (const delay of LOCK_DELAYS) {
+        if (delay) await new Promise<void>((resolve) => clock.schedule(delay, resolve));
+        if (await hold(kept.clientId)) return kept;
       }
       return undefined;
     },
     hold,
-    save({ clientId, secret, positions }) {
-      if (held === clientId) {
-        write(JSON.stringify({ clientId, secret, positions: [...positions] }));
-      }
+    save(kept) {
+      if (held === kept.clientId) write(JSON.stringify(kept));
     },
     release(forget) {
       era++;
@@ -106,24 +103,23 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
 /**
  * Anything in the page can write there, so nothing of it is believed.
  *
- * @throws {SyntaxError} if it is not even JSON
+ * @throws if it is not what a client has written
  */
-function read(text: string | null): Kept | undefined {
-  const value: unknown = JSON.parse(text ?? "null");
-  if (!isRecord(value) || !isClientId(value.clientId)) return undefined;
-  const { clientId, secret, positions } = value;
-  const known: Map<string, Snapshot> = new Map();
-  for (const item of Array.isArray(positions) ? positions : []) {
-    const [name, snapshot]: unknown[] = Array.isArray(item) ? item : [];
-    if (
-      isChannelName(name) && isRecord(snapshot) && isEpoch(snapshot.epoch) &&
-      isSeq(snapshot.floor) && isNumbers(snapshot.settled)
-    ) known.set(name, snapshot as unknown as Snapshot);
-  }
-  return { clientId, secret: typeof secret === "string" ? secret : undefined, positions: known };
-}
-
-function isNumbers(value: unknown): value is Numbers {
-  return Array.isArray(value) && value.length % 2 === 0 &&
-    value.every((edge, i) => isSeq(edge) && !(edge <= value[i - 1]));
+function read(text: string | null): Kept {
+  const { clientId, secret, positions } = JSON.parse(text!);
+  if (!isClientId(clientId)) throw new TypeError();
+  return {
+    clientId,
+    secret: isText(secret) ? secret : undefined,
+    positions: ([] as unknown[]).concat(positions ?? []).filter(
+      (item): item is [string, Snapshot] => {
+        const { 0: name, 1: snapshot } = Object(item);
+        const { epoch, floor, settled } = Object(snapshot);
+        return isChannelName(name) && isEpoch(epoch) && isSeq(floor) && Array.isArray(settled) &&
+          settled.every((edge: unknown, i) =>
+            isSeq(edge) && settled.length % 2 === 0 && !(edge <= settled[i - 1])
+          );
+      },
+    ),
+  };
 }

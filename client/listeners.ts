@@ -16,7 +16,7 @@ export interface MessageListeners {
 export function listenersOf(session: Session): MessageListeners {
   const attachings: Set<(inbox: Inbox) => void> = new Set();
   const forEach = (task: (inbox: Inbox) => void): void => {
-    for (const [, inbox] of session.channels.inboxes()) task(inbox);
+    for (const { inbox } of session.channels.wanted.values()) task(inbox);
   };
   return {
     on(handler) {

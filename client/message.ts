@@ -2,8 +2,8 @@ import { check, number } from "./check.ts";
 import type { PlacedMessage } from "./incoming.ts";
 import type { Json } from "./protocol/frames.ts";
 
-/** What became of a message in one handler: refused with a wait of so many seconds, or done. */
-export type Outcome = "acked" | { readonly delay: number };
+/** Told what became of a message in one handler: refused with a wait of so many seconds, or done. */
+export type Settle = (delay?: number) => void;
 
 /** Options of {@linkcode Message.nack}. */
 export interface NackOptions {
@@ -12,7 +12,7 @@ export interface NackOptions {
 }
 
 /** What a gateway takes. */
-const DELAY = number(0, 86_400, 0);
+const DELAY = number(0, 86_400);
 
 /**
  * A message, as one handler gets it.
@@ -22,27 +22,27 @@ const DELAY = number(0, 86_400, 0);
  */
 export class Message<T = Json, N extends string = string> {
   /** Channel that it was published on. */
-  readonly channel: N;
+  declare readonly channel: N;
   /** What was published. */
-  readonly data: T;
+  declare readonly data: T;
   /** Names the message: opaque, unique in all channels. `subscribe` takes it as `since`. */
-  readonly eventId: string;
+  declare readonly eventId: string;
   /** When it was stored, in Unix seconds. */
-  readonly timestamp: number;
+  declare readonly timestamp: number;
   /** Client id of the publisher; `null` if it came over HTTP or from the gateway's own program. */
-  readonly source: string | null;
+  declare readonly source: string | null;
   /** Id that it was published with. */
-  readonly id: string | undefined;
+  declare readonly id: string | undefined;
   /** Whether it may have been delivered before. */
-  readonly redelivered: boolean;
+  declare readonly redelivered: boolean;
   /** Attempts that failed so far. */
-  readonly retryCount: number;
+  declare readonly retryCount: number;
   /** Whether it came back from the dead letters. */
-  readonly redriven: boolean;
-  #settle: ((outcome: Outcome) => void) | undefined;
+  declare readonly redriven: boolean;
+  #settle: Settle | undefined;
 
   /** Made by the client. @param frame what arrived @param settle told once what became of it */
-  constructor(frame: PlacedMessage, settle: (outcome: Outcome) => void) {
+  constructor(frame: PlacedMessage, settle: Settle) {
     this.channel = frame.channel as N;
     this.data = frame.data as T;
     this.eventId = frame.event_id;
@@ -62,7 +62,7 @@ export class Message<T = Json, N extends string = string> {
 
   /** Acknowledges the message: this handler never gets it again. Does nothing if it is settled. */
   ack(): void {
-    this.#finish("acked");
+    this.#finish();
   }
 
   /**
@@ -72,12 +72,12 @@ export class Message<T = Json, N extends string = string> {
    * @throws {TypeError | RangeError} if `delay` is not a number from 0 to 86400
    */
   nack(options: NackOptions = {}): void {
-    this.#finish({ delay: check("refuse a message", "delay", options.delay ?? 0, DELAY) });
+    this.#finish(check("delay", options.delay ?? 0, DELAY));
   }
 
-  #finish(outcome: Outcome): void {
+  #finish(delay?: number): void {
     const settle = this.#settle;
     this.#settle = undefined;
-    settle?.(outcome);
+    settle?.(delay);
   }
 }

@@ -1,15 +1,18 @@
-import { check, type Kind, members, number, pattern, typed } from "./check.ts";
+import { ABOVE_0, check, isText, members, number, OBJECT } from "./check.ts";
 import type { BackoffRange } from "./backoff.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { browserEnvironment, type Environment } from "./environment.ts";
-import type { Policy, Transport } from "./lifecycle.ts";
+import type { Transport } from "./lifecycle.ts";
 import type { Fetch } from "./links/http.ts";
 import type { WebSocketConstructor } from "./links/websocket.ts";
 import type { PublishKeeper } from "./outbox.ts";
 import { CLIENT_ID } from "./protocol/channel_name.ts";
 import { IDEMPOTENCY_WINDOW } from "./protocol/limits.ts";
 
-/** Gives the token to connect with. Asked at the first connection, and again after a token has expired. */
+/**
+ * Gives the token to connect with. Asked at the first connection, again before the token expires, so
+ * that the connection goes on with a new one, and after it has expired.
+ */
 export type TokenSource = () => string | Promise<string>;
 
 /** Options of `PushClient`. Every duration is in seconds; fractions are allowed. */
@@ -35,15 +38,15 @@ export interface ClientOptions {
    */
   readonly apiUrl?: string | URL;
   /**
-   * Seconds in which a WebSocket must be open and accepted, above 0. Default 2.5, so that the others
+   * Seconds in which a WebSocket must be open and accepted, from 0.001. Default 2.5, so that the others
    * follow in time, and 10 where there is no other.
    */
   readonly connectTimeout?: number;
-  /** Seconds after which a request rejects with `disconnected`, above 0. Default 10. */
+  /** Seconds after which a request rejects with `disconnected`, from 0.001. Default 10. */
   readonly requestTimeout?: number;
   /**
-   * Seconds that a publish may wait to be sent, and may then wait for its answer: above 0, at most
-   * 300, the time in which the gateway knows a repeat. Default 300.
+   * Seconds that a publish may wait to be sent, and may then wait for its answer: 0.001 to 300,
+   * the time in which the gateway knows a repeat. Default 300.
    */
   readonly publishTimeout?: number;
   /** Publishes that may wait for their answer at a time, from 1. Default 1000. */
@@ -52,10 +55,10 @@ export interface ClientOptions {
   readonly outbox?: PublishKeeper;
   /**
    * Seconds of the growing wait between tries: random up to a ceiling that doubles from `min`
-   * (default 0.5) to `max` (default 20), both above 0.
+   * (default 0.5) to `max` (default 20), both from 0.001.
    */
   readonly reconnectDelay?: { readonly min?: number; readonly max?: number };
-  /** Most seconds between signs of life, above 0. Default what the gateway asks for. */
+  /** Most seconds between signs of life, from 0.001. Default what the gateway asks for. */
   readonly heartbeatInterval?: number;
   /** Seconds that the session outlives its connection, from 0. Default, and most, what the gateway grants. */
   readonly sessionTtl?: number;
@@ -72,30 +75,32 @@ export interface ClientOptions {
 }
 
 /** Options after checking and defaults, every duration in milliseconds. */
-export interface ClientSettings extends Policy {
+export interface ClientSettings {
+  /** The best first. */
+  readonly transports: readonly Transport[];
+  readonly autoReconnect: boolean;
   readonly socketUrl: string;
   readonly httpUrl: string;
-  readonly authToken: string | TokenSource | undefined;
-  readonly clientId: string | undefined;
+  readonly authToken?: string | TokenSource;
+  readonly clientId?: string;
   readonly connectTimeout: number;
   readonly requestTimeout: number;
   readonly publishTimeout: number;
   readonly maxOutbox: number;
-  readonly outbox: PublishKeeper | undefined;
+  readonly outbox?: PublishKeeper;
   readonly reconnectDelay: BackoffRange;
   readonly heartbeatInterval: number | undefined;
   /** Seconds, as on the wire. */
-  readonly sessionTtl: number | undefined;
+  readonly sessionTtl?: number;
   readonly WebSocket: WebSocketConstructor | undefined;
   readonly fetch: Fetch;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  readonly environment: Environment | undefined;
+  readonly environment?: Environment | undefined;
 }
 
-const ACT = "create a PushClient";
 const TRANSPORTS: readonly Transport[] = ["websocket", "sse", "longpoll"];
-const ANY: Kind<unknown> = ["", () => true];
+const ADDRESS = "a URL of HTTP or WebSocket without a user name";
 
 /**
  * Checks what `new PushClient(url, options)` was given.
@@ -104,53 +109,68 @@ const ANY: Kind<unknown> = ["", () => true];
  * @throws {RangeError} if something has a wrong value
  */
 export function checkOptions(url: string | URL, options?: ClientOptions): ClientSettings {
-  const shape = {
+  const o = members(options, {
     authToken: [
       "a function or a string that is not empty",
-      (value) => /^(st|fu)/.test(typeof value),
-      (value: unknown) => value !== "",
-    ] as Kind<string | TokenSource | undefined>,
-    clientId: pattern(CLIENT_ID),
-    autoReconnect: typed("boolean", true),
-    fallbackToPolling: typed("boolean", true),
+      (value) => isText(value) || typeof value === "function",
+      Boolean,
+    ],
+    clientId: CLIENT_ID,
+    autoReconnect: "boolean",
+    fallbackToPolling: "boolean",
     transports: [
       `a list of ${TRANSPORTS.join(", ")}, each at most once`,
       Array.isArray,
       (list: Transport[]) =>
-        list.length > 0 && list.every((it, i) => TRANSPORTS.includes(it) && list.indexOf(it) === i),
-      TRANSPORTS,
-    ] as Kind<readonly Transport[]>,
-    apiUrl: ANY,
-    connectTimeout: number(undefined),
-    requestTimeout: number(10),
-    publishTimeout: number(IDEMPOTENCY_WINDOW, IDEMPOTENCY_WINDOW),
-    maxOutbox: number(1000, undefined, 1, true),
-    outbox: typed<PublishKeeper | undefined>("object", undefined),
-    reconnectDelay: typed<Record<string, unknown> | undefined>("object", undefined),
-    heartbeatInterval: number(undefined),
-    sessionTtl: number(undefined, undefined, 0),
-    WebSocket: typed<WebSocketConstructor | undefined>("function", globalThis.WebSocket),
-    fetch: typed<Fetch>("function", (input, init) => fetch(input, init)),
-    clock: typed("object", systemClock),
-    random: typed("function", systemRandom),
-    environment: typed("object", browserEnvironment()),
-  } satisfies { [name in keyof ClientOptions]-?: Kind<unknown> };
-  const o = members(ACT, "options", options, shape);
-  const most = options?.reconnectDelay?.max ?? 20;
-  const { min, max } = members(ACT, "reconnectDelay", o.reconnectDelay, {
-    max: number(most),
-    min: number(Math.min(0.5, most), most),
-  }, "reconnectDelay.");
+        list[0] && list.every((it, i) => TRANSPORTS.includes(it) && list.indexOf(it) === i),
+    ],
+    apiUrl: ["", () => true],
+    connectTimeout: number(),
+    requestTimeout: number(),
+    publishTimeout: number(ABOVE_0, IDEMPOTENCY_WINDOW),
+    maxOutbox: number(1, undefined, 1),
+    outbox: "object",
+    reconnectDelay: OBJECT,
+    heartbeatInterval: number(),
+    sessionTtl: number(0),
+    WebSocket: "function",
+    fetch: "function",
+    clock: "object",
+    random: "function",
+    environment: "object",
+  }, {
+    autoReconnect: true,
+    fallbackToPolling: true,
+    transports: TRANSPORTS,
+    requestTimeout: 10,
+    publishTimeout: IDEMPOTENCY_WINDOW,
+    maxOutbox: 1000,
+    WebSocket: globalThis.WebSocket,
+    fetch: (input: string, init: RequestInit) => fetch(input, init),
+    clock: systemClock,
+    random: systemRandom,
+    environment: browserEnvironment(),
+  });
+  const most = o.reconnectDelay?.max ?? 20;
+  const { min, max } = members(
+    o.reconnectDelay,
+    {
+      max: number(),
+      min: number(ABOVE_0, most),
+    },
+    { max: most, min: Math.min(0.5, most) },
+    "reconnectDelay",
+  );
   const transports = o.transports
     .slice(0, o.fallbackToPolling ? undefined : 1)
     .filter((transport) => transport !== "websocket" || o.WebSocket);
   // Nothing is left where there is no global one.
-  if (transports.length === 0) check(ACT, "WebSocket", undefined, shape.WebSocket);
+  if (!transports[0]) check("WebSocket", o.WebSocket, "function");
   return {
     ...o,
     ...urlsOf(url, o.apiUrl),
     transports,
-    connectTimeout: 1000 * (o.connectTimeout ?? (transports.length > 1 ? 2.5 : 10)),
+    connectTimeout: 1000 * (o.connectTimeout ?? (transports[1] ? 2.5 : 10)),
     requestTimeout: 1000 * o.requestTimeout,
     publishTimeout: 1000 * o.publishTimeout,
     reconnectDelay: { min: 1000 * min, max: 1000 * max },
@@ -159,32 +179,31 @@ export function checkOptions(url: string | URL, options?: ClientOptions): Client
 }
 
 /** Addresses of all transports: the gateway's API is where its socket is, without `/ws`, or at the root. */
-function urlsOf(url: unknown, apiUrl: unknown): { socketUrl: string; httpUrl: string } {
-  const [, scheme, rest, base, ws = "", slashes, query = ""] = partsOf("url", url);
+function urlsOf(
+  url: string | URL,
+  apiUrl: string | URL | undefined = url,
+): { socketUrl: string; httpUrl: string } {
+  const [scheme, rest, base, ws = "", slashes, query = ""] = partsOf("url", url);
+  const [, apiRest, apiBase, apiWs = ""] = partsOf("apiUrl", apiUrl);
   // With an HTTP address the gateway itself is meant, so the socket has its usual place there.
   const isBase = scheme === "http";
-  const [, , apiRest, apiBase, apiWs = ""] = partsOf("apiUrl", apiUrl === undefined ? url : apiUrl);
   return {
     socketUrl: `ws${rest}${base}${isBase ? "/ws" : ws + slashes}${query}`,
-    httpUrl: `http${apiRest}${apiUrl ? apiBase + apiWs : isBase || ws ? base : ""}`,
+    httpUrl: `http${apiRest}${apiUrl !== url ? apiBase + apiWs : isBase || ws ? base : ""}`,
   };
 }
 
 /** Parts of an address: scheme, `s`, host and port, path, `/ws`, slashes, query. */
-function partsOf(name: string, value: unknown): string[] {
-  const isText = typeof value === "string" || value instanceof URL;
-  let parts: string[] | null = null;
+function partsOf(name: string, value: string | URL): string[] {
+  let parts: string[] | null | undefined;
   try {
     parts = /^(http|ws)(s?:\/\/[^/@]+)(?=\/)([^?#]*?)(\/ws)?(\/*)(\?[^#]*)?(#|$)/
-      .exec(new URL(value as string).href);
+      .exec(new URL(value).href);
   } catch {
     // It is refused below.
   }
   // A password is not shown.
-  check(ACT, name, isText ? `${value}`.replace(/.*@/, "…@") : value, [
-    "a URL of HTTP or WebSocket without a user name",
-    "string",
-    () => parts !== null,
-  ]);
-  return parts!;
+  const shown = isText(value) || value instanceof URL ? `${value}`.replace(/.*@/, "…@") : value;
+  check<unknown>(name, shown, [ADDRESS, isText, () => parts]);
+  return parts!.slice(1);
 }

@@ -1,19 +1,6 @@
-import { isRecord } from "./check.ts";
-import type { Emitter, PresenceMember } from "./events.ts";
-import { type Incoming, isText, reader, stringsOf } from "./incoming.ts";
-import type { Json, PresenceEntry, PresenceState } from "./protocol/frames.ts";
-
-const readState = reader<PresenceState>((state) => isText(state.client_id) && isText(state.status));
-const readMember = reader<PresenceEntry>((state) =>
-  readState(state) !== undefined && Number.isFinite(state.last_seen)
-);
-
-/** Events about others, and where a diff has them. */
-const EVENTS = [
-  ["presence_join", "joins"],
-  ["presence_update", "updates"],
-  ["presence_leave", "leaves"],
-] as const;
+import { isRecord, isText } from "./check.ts";
+import type { Emitter, PresenceChange, PresenceMember } from "./events.ts";
+import { type Incoming, stringsOf } from "./incoming.ts";
 
 /**
  * Turns a diff, or an event of the fixed wire, into events about others.
@@ -28,11 +15,12 @@ export function emitPresence(
 ): boolean {
   const { type, channel, data } = frame;
   if (!isText(channel)) return false;
-  for (const [event, key] of EVENTS) {
-    for (const state of statesIn(type === event ? [data] : frame[key], readState)) {
-      const { client_id: clientId, status, metadata } = state;
-      if (clientId === self) continue;
-      emitter.emit(event, { channel, clientId, status, metadata: metadataOf(metadata) });
+  for (const change of ["join", "update", "leave"] as const) {
+    const event = `presence_${change}` as const;
+    for (
+      const { clientId, status, metadata } of read(type === event ? [data] : frame[`${change}s`])
+    ) {
+      if (clientId !== self) emitter.emit(event, { channel, clientId, status, metadata });
     }
   }
   return true;
@@ -41,19 +29,25 @@ export function emitPresence(
 /** Reads the entries of a `presence.list`. */
 export function readPresence({ clients }: Incoming): PresenceMember[] | undefined {
   if (!Array.isArray(clients)) return undefined;
-  return statesIn(clients, readMember).map((entry) => ({
-    clientId: entry.client_id,
-    status: entry.status,
-    lastSeen: entry.last_seen,
-    metadata: metadataOf(entry.metadata) ?? {},
-    channels: stringsOf(entry.channels),
-  }));
+  return read(clients)
+    .filter(({ lastSeen }) => Number.isFinite(lastSeen))
+    .map((member) => ({ ...member, metadata: member.metadata ?? {} }));
 }
 
-function statesIn<T>(list: unknown, read: (value: unknown) => T | undefined): T[] {
-  return Array.isArray(list) ? list.map(read).filter((state) => state !== undefined) : [];
-}
-
-function metadataOf(value: unknown): { [key: string]: Json } | undefined {
-  return isRecord(value) ? value as { [key: string]: Json } : undefined;
+/** Those in a list that have a name and a status. */
+function read(
+  list: unknown,
+): (Omit<PresenceMember, "metadata"> & Pick<PresenceChange, "metadata">)[] {
+  return (Array.isArray(list) ? list : []).flatMap((entry) => {
+    const { client_id: clientId, status, metadata, last_seen: lastSeen, channels } = Object(entry);
+    return isText(clientId) && isText(status)
+      ? {
+        clientId,
+        status,
+        lastSeen,
+        metadata: isRecord(metadata) ? metadata as PresenceMember["metadata"] : undefined,
+        channels: stringsOf(channels),
+      }
+      : [];
+  });
 }

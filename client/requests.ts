@@ -1,40 +1,51 @@
 import { Deferred } from "./deferred.ts";
 import { type Incoming, readError } from "./incoming.ts";
-import type { ClientFrame } from "./protocol/frames.ts";
 import { PushError } from "./protocol/error.ts";
+import type { ClientFrame } from "./protocol/frames.ts";
 import { MAX_FRAME_BYTES } from "./protocol/limits.ts";
 import type { Session } from "./session.ts";
 
 interface Request {
-  /** The frame, if it is to be sent again on the next connection. */
-  readonly text?: string;
-  /** Takes the answer in; false if it is none. */
-  answer(reply: Incoming): boolean;
+  /** Takes the answer in. @returns whether it is one */
+  answer(reply: Incoming): unknown;
+  /** Sends it, at first and again on the next connection; absent if it ends with the connection. */
+  send?(): void;
   /** Ends the wait for good. */
   fail?(error: PushError): void;
 }
 
+/** Takes an answer apart; `undefined` if it is none. */
+type Read<T> = (reply: Incoming) => T | undefined;
+
 /** Questions that wait for their answers, by request id. */
 export interface Requests {
+  /** Number for the next request; none is used twice. */
+  nextId(): number;
   /**
    * Asks, now or as soon as there is a connection, and again after a lost one: only for what may be
    * asked twice.
    *
-   * @param frame the question
-   * @param read takes the answer apart; `undefined` if it is none
-   * @param signal ends the wait
    * @returns a promise that rejects with the gateway's error, with `disconnected` after the timeout,
    * and with the signal's reason
    */
-  ask<T>(
-    frame: ClientFrame,
-    read: (reply: Incoming) => T | undefined,
-    signal?: AbortSignal,
+  ask<T>(frame: ClientFrame, read: Read<T>, signal?: AbortSignal): Promise<T>;
+  /**
+   * Does the same for what is sent, and settled, in a way of its own.
+   *
+   * @param failed what to reject with, when the gateway answers with an error or the client is closed;
+   * nothing to wait on
+   */
+  wait<T>(
+    id: number,
+    answer: Deferred<T>,
+    send: () => void,
+    read: Read<T>,
+    failed?: (error: PushError, reply?: Incoming) => PushError | undefined,
   ): Promise<T>;
   /** Asks on this connection. @param answered told with the answer, if one comes before its end */
   askOnce(frame: ClientFrame, answered: (reply: Incoming) => void): void;
   /** Takes a reply in. @returns whether somebody waited for it */
-  reply(id: number, reply: Incoming): boolean;
+  reply(id: unknown, reply: Incoming): unknown;
   /** A connection has begun: asks again what the last one left unanswered. */
   resume(): void;
   /** The connection is gone. */
@@ -45,40 +56,39 @@ export interface Requests {
 
 /** Makes the requests of a session. */
 export function requestsOf({ settings, wire }: Session): Requests {
-  const { clock, requestTimeout: timeout } = settings;
-  const pending: Map<number, Request> = new Map();
-  return {
-    ask<T>(
-      frame: ClientFrame,
-      read: (reply: Incoming) => T | undefined,
-      signal?: AbortSignal,
-    ): Promise<T> {
-      const id = wire.nextId();
-      const text = JSON.stringify({ ...frame, request_id: id });
-      const answer = new Deferred<T>().abortedBy(signal).rejectedAfter(clock, timeout, () => {
-        const detail = `No answer to ${frame.type} came within ${timeout / 1000} s.`;
-        return new PushError("disconnected", detail);
-      });
+  const { clock, requestTimeout } = settings;
+  const pending: Map<unknown, Request> = new Map();
+  let lastId = 0;
+  const own: Requests = {
+    nextId: () => ++lastId,
+    ask<T>(frame: ClientFrame, read: Read<T>, signal?: AbortSignal): Promise<T> {
+      const request_id = ++lastId;
+      const text = JSON.stringify({ ...frame, request_id });
+      const answer = new Deferred<T>(signal).rejectedAfter(clock, requestTimeout, "disconnected");
       // A UTF-16 code unit becomes at most 3 bytes; a frame beyond the limit would end the connection.
       if (3 * text.length > MAX_FRAME_BYTES) answer.reject(new PushError("frame_too_large"));
+      return own.wait(request_id, answer, () => wire.send(text), read);
+    },
+    wait(id, answer, send, read, failed = (error) => error) {
       if (answer.settled) return answer.promise;
       pending.set(id, {
-        text,
+        send,
         answer(reply) {
           const error = readError(reply);
           const value = error ? undefined : read(reply);
-          if (error) answer.reject(error);
+          const failure = error && failed(error, reply);
+          if (failure) answer.reject(failure);
           else if (value !== undefined) answer.resolve(value);
-          return answer.settled;
+          return answer.settled || error;
         },
-        fail: answer.reject,
+        fail: (error) => answer.reject(failed(error)),
       });
       answer.whenSettled(() => pending.delete(id));
-      wire.sendText(text);
+      if (wire.link) send();
       return answer.promise;
     },
     askOnce(frame, answered) {
-      const request_id = wire.nextId();
+      const request_id = ++lastId;
       pending.set(request_id, {
         answer(reply) {
           answered(reply);
@@ -87,15 +97,16 @@ export function requestsOf({ settings, wire }: Session): Requests {
       });
       wire.send({ ...frame, request_id } as ClientFrame);
     },
-    reply: (id, reply) => pending.get(id)?.answer(reply) ?? false,
+    reply: (id, reply) => pending.get(id)?.answer(reply),
     resume() {
-      for (const { text } of pending.values()) if (text) wire.sendText(text);
+      for (const { send } of pending.values()) send?.();
     },
     disconnected() {
-      for (const [id, { text }] of pending) if (!text) pending.delete(id);
+      for (const [id, { send }] of pending) if (!send) pending.delete(id);
     },
     close(error) {
       for (const { fail } of pending.values()) fail?.(error);
     },
   };
+  return own;
 }

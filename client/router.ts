@@ -1,11 +1,5 @@
-import {
-  type Incoming,
-  readEpoch,
-  readError,
-  readGap,
-  readIncoming,
-  readMessage,
-} from "./incoming.ts";
+import type { Incoming } from "./incoming.ts";
+import { isEpochChange, isGap, isMessage, readError, readIncoming } from "./incoming.ts";
 import { emitPresence } from "./presence.ts";
 import { PushError } from "./protocol/error.ts";
 import type { Session } from "./session.ts";
@@ -15,43 +9,33 @@ import type { Session } from "./session.ts";
  * and ignored.
  */
 export function route(session: Session, value: unknown): void {
-  const { requests, outbox } = session;
   const frame = readIncoming(value);
-  // A key of any other type finds nothing.
-  const id = frame?.request_id as number;
-  const isReply = id !== undefined && (outbox.reply(id, frame!) || requests.reply(id, frame!));
-  if (isReply || (frame && take(session, frame))) return;
-  const type = String(frame?.type).slice(0, 40);
-  reportGarbage(session, `A frame of type ${type} makes no sense here.`);
+  if (frame && take(session, frame)) return;
+  reportGarbage(session, `${frame?.type}`.slice(0, 40));
 }
 
 /** Tells of something that is no frame. */
-export function reportGarbage({ emitter }: Session, reason: string): void {
-  emitter.report(new PushError("bad_frame", reason), "gateway");
+export function reportGarbage({ emitter }: Session, what: string): void {
+  emitter.report(new PushError("bad_frame", `A frame makes no sense: ${what}`), "gateway");
 }
 
-/** Takes in what is no reply. @returns whether it makes sense */
-function take({ channels, emitter, identity }: Session, frame: Incoming): boolean {
-  switch (frame.type) {
-    case "channel_message": {
-      const message = readMessage(frame);
-      return message !== undefined &&
-        (channels.at(message.channel, frame)?.receive(message) ?? true);
-    }
-    case "channel.epoch": {
-      const change = readEpoch(frame);
-      if (change) channels.at(change.channel, frame)?.follow(change);
-      return change !== undefined;
-    }
-    case "channel.gap": {
-      const gap = readGap(frame);
-      return gap !== undefined && (channels.at(gap.channel, frame)?.gap(gap) ?? true);
-    }
+/** @returns whether it makes sense */
+function take({ channels, emitter, identity, requests }: Session, frame: Incoming): unknown {
+  const { type, request_id: id } = frame;
+  if (id !== undefined && requests.reply(id, frame)) return true;
+  switch (type) {
+    case "channel_message":
+      return isMessage(frame) && (channels.at(frame)?.receive(frame) ?? true);
+    case "channel.epoch":
+      return isEpochChange(frame) && (channels.at(frame)?.follow(frame), true);
+    case "channel.gap":
+      return isGap(frame) && (channels.at(frame)?.gap(frame) ?? true);
     case "error": {
       const error = readError(frame);
-      const { channel } = frame;
-      if (error) emitter.report(error, "gateway", typeof channel === "string" ? { channel } : {});
-      return error !== undefined;
+      const channel = frame.channel as string;
+      const isBarred = error?.code === "forbidden" && channels.barred(frame);
+      if (error && !isBarred) emitter.report(error, "gateway", { channel });
+      return error;
     }
     // Signs of life.
     case "pong":
@@ -59,8 +43,8 @@ function take({ channels, emitter, identity }: Session, frame: Incoming): boolea
       return true;
     default:
       // Answers to what has been given up meanwhile have a number, too.
-      return frame.type.startsWith("presence_")
-        ? emitPresence(frame, emitter, identity.clientId)
-        : frame.request_id !== undefined;
+      return type.startsWith("presence_")
+        ? emitPresence(frame, emitter, identity.knownAs)
+        : id !== undefined;
   }
 }

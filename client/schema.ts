@@ -33,7 +33,7 @@ export interface SchemaIssue {
 }
 
 /** A schema, or nothing. */
-export const SCHEMA: Kind<Schema<never> | undefined> = [
+export const SCHEMA: Kind = [
   "a Standard Schema",
   // Some libraries make functions of them.
   (value) => typeof (value as Schema | null)?.["~standard"]?.validate === "function",
@@ -48,7 +48,7 @@ export async function conform<T>(schema: Schema<T>, data: unknown): Promise<T> {
   const result = await schema["~standard"].validate(data);
   if (!result.issues) return result.value;
   const wrong = result.issues.map(({ message, path = [] }) =>
-    [...path.map((key) => String(typeof key === "object" ? key.key : key)), message].join(": ")
+    [...path.map((key) => String((key as { key?: PropertyKey }).key ?? key)), message].join(": ")
   );
   throw new PushError("invalid_message", wrong.join("; "));
 }

@@ -46,7 +46,7 @@ export interface Subscription<T = Json> extends AsyncIterable<Message<T>>, Async
 export interface SubscriptionOptions extends HandlerOptions {
   readonly start: Start;
   /** Ends it. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Makes a subscription. @param handler what handles its messages, unless an iterator reads them */
@@ -87,7 +87,7 @@ export function subscriptionOf<T>(
     },
     [Symbol.asyncIterator]() {
       if (consumer) {
-        throw new TypeError(`Cannot iterate the subscription to ${channel} as it has a handler`);
+        throw new TypeError(`The subscription to ${channel} has a handler`);
       }
       const iterator = iteratorOf<T>(
         (hand) => attachHandler(session, inbox, hand, { ...options, ack: "pull", concurrency: 0 }),

@@ -21,15 +21,15 @@ export function termsOf(frame: Partial<ConnectedFrame>): Terms {
   const beat = frame.heartbeat_interval;
   return {
     delivery: frame.delivery !== false,
-    ackTimeout: 1000 * numberIn(frame.ack_timeout, 0.001, 1e6, 30),
-    retryBackoff: numberIn(frame.retry_backoff, 1, 1000, 2),
-    window: numberIn(frame.window, 1, 1e6, 1024),
-    windowBytes: numberIn(frame.window_bytes, 1, Infinity, 2 ** 20),
-    heartbeatInterval: 1000 * numberIn(beat, 0.05, 1e6, beat === 0 ? 0 : 15),
-    maxMessageBytes: numberIn(frame.max_message_bytes, 1, Infinity, MAX_MESSAGE_BYTES),
+    ackTimeout: 1000 * sane(frame.ack_timeout, 30),
+    retryBackoff: sane(frame.retry_backoff, 2, 1),
+    window: sane(frame.window, 1024, 1),
+    windowBytes: sane(frame.window_bytes, 2 ** 20),
+    heartbeatInterval: beat === 0 ? 0 : 1000 * sane(beat, 15, 0.05),
+    maxMessageBytes: sane(frame.max_message_bytes, MAX_MESSAGE_BYTES),
   };
 }
 
-function numberIn(value: unknown, min: number, max: number, fallback: number): number {
-  return typeof value === "number" && value >= min && value <= max ? value : fallback;
+function sane(value: number | undefined, fallback: number, least = 0.001): number {
+  return Number.isFinite(value) && value! >= least ? value! : fallback;
 }

@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { isChannelName, MAX_PUBLISH_ID } from "@push/client/protocol";
+import { isChannelName, isClientId, MAX_CLIENT_ID, MAX_PUBLISH_ID } from "@push/client/protocol";
+import { faultOf, MAX_REVOKED, type RevokeQuery } from "./access/revoking.ts";
+import { isSubject } from "./access/subject.ts";
 import { nearest } from "./options/nearest.ts";
 import { show } from "./options/values.ts";
 import type { DeadLetterQuery as StoreQuery } from "./stores/store.ts";
@@ -13,6 +15,8 @@ import type { DeadLetterQuery } from "./views.ts";
 const DEFAULT_LISTED = 100;
 const MAX_LISTED = 1000;
 const MAX_SESSION_KEY = 1024;
+const MAX_TOKEN = 16_384;
+const MAX_SUBJECT = 255;
 
 /** A channel name. */
 export function channelOf(act: string, value: unknown): string {
@@ -53,6 +57,35 @@ export function queryOf(act: string, value: DeadLetterQuery): StoreQuery {
   };
 }
 
+/** Which clients. */
+export function whomOf(
+  act: string,
+  value: unknown,
+): { readonly subject?: string; readonly clientId?: string } {
+  const { subject, clientId } = membersOf(act, "whom", value, ["subject", "clientId"]);
+  return {
+    subject: textOf(act, "subject", subject, MAX_SUBJECT),
+    clientId: textOf(act, "clientId", clientId, MAX_CLIENT_ID),
+  };
+}
+
+/** What is to be revoked. */
+export function revokeQueryOf(value: unknown): RevokeQuery {
+  const act = "revoke";
+  const names = ["token", "tokenId", "subject", "clientId", "for"] as const;
+  const members = membersOf(act, "query", value, names);
+  const query: RevokeQuery = {
+    token: textOf(act, "token", members.token, MAX_TOKEN),
+    tokenId: printableOf(act, "tokenId", members.tokenId),
+    subject: printableOf(act, "subject", members.subject),
+    clientId: clientIdOf(act, members.clientId),
+    for: secondsOf(act, "for", members.for),
+  };
+  const wrong = faultOf(query);
+  if (wrong !== undefined) throw new TypeError(`Cannot ${act}: ${wrong}`);
+  return query;
+}
+
 /** One of the names there are. */
 export function nameOf(act: string, name: string, value: unknown, names: readonly string[]): void {
   if (names.includes(value as string)) return;
@@ -90,6 +123,26 @@ function textOf(act: string, name: string, value: unknown, max: number): string 
   if (typeof value !== "string") throw new TypeError(must(act, name, "a string", value));
   if (value !== "" && value.length <= max) return value;
   throw new RangeError(must(act, name, `1 to ${max} characters`, value));
+}
+
+function printableOf(act: string, name: string, value: unknown): string | undefined {
+  const text = textOf(act, name, value, MAX_SUBJECT);
+  if (text === undefined || isSubject(text)) return text;
+  throw new RangeError(must(act, name, "1 to 255 printable characters", value));
+}
+
+function clientIdOf(act: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string") throw new TypeError(must(act, "clientId", "a string", value));
+  if (isClientId(value)) return value;
+  throw new RangeError(must(act, "clientId", "1 to 128 of A-Z a-z 0-9 _ : . - + @ = /", value));
+}
+
+function secondsOf(act: string, name: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "number") throw new TypeError(must(act, name, "a number of seconds", value));
+  if (value >= 0 && value <= MAX_REVOKED) return value;
+  throw new RangeError(must(act, name, `0 to ${MAX_REVOKED} seconds`, value));
 }
 
 function integerOf(act: string, name: string, value: unknown, max: number): number | undefined {

@@ -1,4 +1,9 @@
+import type { Authorization } from "./access/authorization.ts";
 import type { Clock, RandomBytes } from "./clock.ts";
+import type { Slices } from "./slices.ts";
+import type { Audit } from "./logging/audit.ts";
+import type { Limits } from "./limits/limits.ts";
+import type { Log } from "./logging/log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { PushSettings } from "./options/settings.ts";
 import type { Roster } from "./nodes/roster.ts";
@@ -25,9 +30,19 @@ export interface HubContext {
   readonly settings: PushSettings;
   readonly store: Store;
   readonly turn: Turn;
+  /** Sockets that have sent more than one turn can do. */
+  readonly slices: Slices;
   readonly wheel: TimingWheel;
   readonly metrics: Metrics;
+  /** What clients may do together, and how fast. */
+  readonly limits: Limits;
+  /** Who may do what. */
+  readonly authorization: Authorization;
   readonly events: HubEvents;
+  /** What happens, for whoever runs the gateway. */
+  readonly log: Log;
+  /** Who was refused what. */
+  readonly audit: Audit;
   /** What other nodes say of themselves; absent where there are none. */
   readonly roster?: Roster;
 }

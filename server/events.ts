@@ -1,5 +1,6 @@
 import { formatEventId, type Json } from "@push/client/protocol";
 import type { HubEvents } from "./context.ts";
+import type { Log } from "./logging/log.ts";
 
 /** What a gateway tells the program that embeds it. */
 export interface GatewayEvents {
@@ -44,11 +45,23 @@ export const EVENT_NAMES: readonly GatewayEvent[] = Object.keys(
 /** Handlers of an embedding program. */
 export class Listeners {
   readonly #handlers = new Map<GatewayEvent, Set<(event: never) => void>>();
+  readonly #log: Log;
+
+  /** @param log where failures of handlers are told */
+  constructor(log: Log) {
+    this.#log = log;
+  }
 
   /** What the hub calls. Payloads are parsed only where somebody listens. */
   readonly hubEvents: HubEvents = {
-    attached: (clientId, transport) => this.#emit("connected", () => ({ clientId, transport })),
-    detached: (clientId, transport) => this.#emit("disconnected", () => ({ clientId, transport })),
+    attached: (clientId, transport) => {
+      if (this.#log.isDebugging) this.#log.write("connection.opened", { clientId, transport });
+      this.#emit("connected", () => ({ clientId, transport }));
+    },
+    detached: (clientId, transport) => {
+      if (this.#log.isDebugging) this.#log.write("connection.closed", { clientId, transport });
+      this.#emit("disconnected", () => ({ clientId, transport }));
+    },
     published: (channel, epoch, { seq, source, payload }) =>
       this.#emit("published", () => ({
         channel,
@@ -85,7 +98,7 @@ export class Listeners {
     const value = detail();
     for (const handler of handlers) {
       const report = (error: unknown) =>
-        console.error(`A handler of the event '${event}' failed.`, error);
+        this.#log.failure("handler.failed", error, { about: event });
       try {
         // A handler may be async: left alone, its rejection would end the process.
         Promise.resolve(handler(value as never)).catch(report);

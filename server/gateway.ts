@@ -1,17 +1,49 @@
 import { formatEventId, PushError } from "@push/client/protocol";
-import { Authenticator } from "./access/authenticator.ts";
-import { channelOf, functionOf, jsonOf, nameOf, publishOptionsOf, queryOf } from "./arguments.ts";
+import { type Authenticate, Authenticator } from "./access/authenticator.ts";
+import { acceptsJwt, JwtVerifier } from "./access/jwt.ts";
+import { type RevocationInfo, revocationInfo, type RevokeQuery } from "./access/revoking.ts";
+import { Tickets } from "./access/tickets.ts";
+import { carryOut } from "./http/revoke.ts";
+import { Door } from "./http/door.ts";
+import { Authorization, type Authorize } from "./access/authorization.ts";
+import {
+  channelOf,
+  functionOf,
+  jsonOf,
+  nameOf,
+  publishOptionsOf,
+  queryOf,
+  revokeQueryOf,
+  whomOf,
+} from "./arguments.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
 import { byteLength } from "./dialog/fields.ts";
+import { Hosts } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
+import { doubtsOf } from "./options/doubts.ts";
 import { Pollers } from "./http/pollers.ts";
 import { answer, type PushParts } from "./http/router.ts";
 import { EventStreams } from "./http/streams.ts";
 import { Sockets } from "./http/upgrade.ts";
 import { Hub } from "./hub.ts";
-import { Listener } from "./listener.ts";
-import { checkExposure, type GatewayOptions, resolveOptions } from "./options/options.ts";
+import { peerOf, type TrustedProxies, trustedProxies } from "./http/peer.ts";
+import { denoUpgrader } from "./http/upgrader.ts";
+import type { Arrival, Listener, RequestInfo } from "./listeners/listener.ts";
+import { openListener } from "./listeners/open.ts";
+import { Audit } from "./logging/audit.ts";
+import { Log } from "./logging/log.ts";
+import { standardError } from "./logging/output.ts";
+import type { LogSink } from "./logging/record.ts";
+import { secretsOf } from "./logging/secrets.ts";
+import {
+  asksForToken,
+  checkExposure,
+  checkTls,
+  type GatewayOptions,
+  isLoopback,
+  resolveOptions,
+} from "./options/options.ts";
 import type { Settings } from "./options/settings.ts";
 import { openStore } from "./stores/open.ts";
 import type { Store } from "./stores/store.ts";
@@ -29,10 +61,24 @@ import {
 export interface GatewayParts {
   /** Where messages and positions live; by default what the options name. */
   readonly store?: Store;
+  /**
+   * Decides who speaks, instead of `authToken` and `push.auth`: nothing else is asked then. Tickets and
+   * revocations work as ever.
+   */
+  readonly authenticate?: Authenticate;
   /** Source of time. Default: the machine's. */
   readonly clock?: Clock;
   /** Source of randomness. Default: the machine's. */
   readonly random?: RandomBytes;
+  /**
+   * Decides whether somebody may do something in a channel (`null`: in no one channel, for `admin`);
+   * `undefined` leaves it to the rules. A throw or rejection refuses with `unavailable`, and so does
+   * no answer within 10 s. What it said is kept for a client until its token is refreshed or
+   * {@linkcode Gateway.reauthorize} is called.
+   */
+  readonly authorize?: Authorize;
+  /** Takes what is logged, from the level that `log.level` says. Default: the standard error. */
+  readonly log?: LogSink;
 }
 
 /** Answer to {@linkcode Gateway.publish}. */
@@ -71,12 +117,20 @@ export class Gateway {
   readonly settings: Settings;
   readonly #parts: GatewayParts;
   readonly #clock: Clock;
-  readonly #authenticator: Authenticator;
+  readonly #proxies: TrustedProxies;
   #origins: Origins;
-  readonly #listeners = new Listeners();
+  /** Hosts that requests may be for that come by the listener… */
+  #hosts: Hosts;
+  /** …and those that another server hands over. */
+  readonly #mountedHosts: Hosts;
+  readonly #log: Log;
+  readonly #audit: Audit;
+  readonly #authorization: Authorization;
+  readonly #listeners: Listeners;
   #opening: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #push: PushParts | undefined;
+  #listening: Promise<Listener> | undefined;
   #listener: Listener | undefined;
   readonly #startedAt: number;
 
@@ -92,8 +146,27 @@ export class Gateway {
     this.settings = resolveOptions(options);
     this.#parts = parts;
     this.#clock = parts.clock ?? systemClock;
-    this.#authenticator = new Authenticator(this.settings.authToken);
+    const { log } = this.settings;
+    this.#log = new Log({
+      clock: this.#clock,
+      level: log.level,
+      sink: parts.log ?? standardError(log.format),
+      secrets: secretsOf(this.settings),
+    });
+    this.#audit = new Audit(this.#log);
+    const { rules, tokens } = this.settings.push.auth;
+    this.#authorization = new Authorization({
+      clock: this.#clock,
+      log: this.#log,
+      rules,
+      closed: tokens?.some(({ allow }) => allow !== undefined),
+      authorize: parts.authorize,
+    });
+    this.#listeners = new Listeners(this.#log);
+    if (parts.authenticate !== undefined) functionOf("open", "authenticate", parts.authenticate);
+    this.#proxies = trustedProxies(this.settings.trustProxy ?? []);
     this.#origins = new Origins(this.settings.push.allowedOrigins, undefined);
+    this.#hosts = this.#mountedHosts = this.#hostsAt(undefined);
     this.#startedAt = this.#clock.now();
   }
 
@@ -117,39 +190,76 @@ export class Gateway {
   /**
    * Opens the store and listens on `host` and `port`.
    *
-   * @throws {TypeError} if `host` is not loopback and there is no token
+   * @throws {TypeError} if `host` is not loopback and there is no token; if the files of `tls` cannot
+   *   be read, or do not belong together
    * @throws {Deno.errors.AddrInUse} if the port is taken
    */
   async start(): Promise<void> {
     if (this.#stopping !== undefined) {
       throw new PushError("going_away", "A stopped gateway does not start again: make a new one.");
     }
-    checkExposure(this.settings);
-    if (this.#listener !== undefined) return await this.#open();
-    const { host, port } = this.settings;
-    const listener = new Listener(host, port, this.fetch, this.#clock);
-    this.#listener = listener;
+    checkExposure(this.settings, this.#parts.authenticate !== undefined);
+    checkTls(this.settings);
+    if (this.#listening !== undefined) {
+      await this.#listening;
+      return await this.#open();
+    }
+    const { host } = this.settings;
     this.#origins = new Origins(this.settings.push.allowedOrigins, host);
+    this.#hosts = this.#hostsAt(host);
+    const opened = openListener({
+      settings: this.settings,
+      handler: (...call) => this.#answer(this.#hosts, ...call),
+      clock: this.#clock,
+      log: this.#log,
+      letGo: async () => await this.#push?.sockets.closeAll(CLOSE_PATIENCE),
+    });
+    // The built-in server listens at once, and its address is known.
+    if (!(opened instanceof Promise)) this.#listener = opened;
+    this.#listening = Promise.resolve(opened);
+    const listener = this.#listener ?? await this.#listening.catch((error) => {
+      this.#listening = undefined;
+      throw error;
+    });
+    this.#listener = listener;
     try {
       await this.#open();
     } catch (error) {
-      this.#listener = undefined;
+      this.#listening = this.#listener = undefined;
       await listener.close();
       throw error;
+    }
+    this.#log.write("gateway.listening", { host, port: listener.address.port });
+    for (const detail of doubtsOf(this.settings, this.#asksForToken)) {
+      this.#log.write("options.doubtful", { detail });
     }
   }
 
   /**
    * Answers one request, for a gateway that is mounted in another server instead of started:
-   * `Deno.serve((request) => gateway.fetch(request))`.
+   * `Deno.serve(gateway.fetch)`.
+   *
+   * @param info what `Deno.serve` tells of a request; without it nobody knows who sent it, and what
+   *   is limited by address is not limited
    */
-  readonly fetch = async (request: Request): Promise<Response> => {
+  readonly fetch = (request: Request, info?: RequestInfo): Promise<Response> =>
+    this.#answer(this.#mountedHosts, request, {
+      remote: info?.remoteAddr?.hostname,
+      secure: request.url.startsWith("https:"),
+      upgrader: denoUpgrader,
+    });
+
+  async #answer(
+    hosts: Hosts,
+    request: Request,
+    { remote, secure, upgrader }: Arrival,
+  ): Promise<Response> {
     let failed = false;
     if (this.#stopping === undefined) {
       try {
         await this.#open();
       } catch (error) {
-        console.error("The gateway could not open.", error);
+        this.#log.failure("gateway.failed", error);
         failed = true;
       }
     }
@@ -158,10 +268,15 @@ export class Gateway {
       uptime: this.#clock.now() - this.#startedAt,
       draining: this.#stopping !== undefined,
       origins: this.#origins,
+      hosts,
+      peer: peerOf(remote, secure, request.headers, this.#proxies),
+      upgrader,
+      log: this.#log,
+      audit: this.#audit,
       failed,
       push: this.#push,
     }, request);
-  };
+  }
 
   /**
    * Publishes a message to a channel; resolves once the store has it.
@@ -248,7 +363,51 @@ export class Gateway {
   }
 
   /**
-   * Listens to what happens. A handler that throws or rejects is reported to the console and
+   * Asks anew what clients may do, on all nodes: after something has changed that `authorize` looks
+   * at. A subscription without its right ends, with its position, and its client is told. Resolves once
+   * that is done on this node, and the others are told.
+   *
+   * @param whom clients of this subject, or of this client id; all where neither is given
+   * @throws {TypeError} if a member is unknown or no string
+   * @throws {RangeError} if a value is not possible
+   * @throws {PushError} as {@linkcode Gateway.channels}
+   */
+  async reauthorize(
+    whom: { readonly subject?: string; readonly clientId?: string } = {},
+  ): Promise<void> {
+    const asked = whomOf("reauthorize", whom);
+    const { hub } = await this.#pushParts();
+    await hub.reauthorize(asked);
+  }
+
+  /**
+   * Revokes a token, all tokens of a subject that were issued before now, or one client: its
+   * connections are closed within a second on every node, and it is refused. Resolves once the store
+   * has it; on this node it is in force at once.
+   *
+   * @throws {TypeError} if a member of the query is unknown or has the wrong type, or not exactly one
+   *   thing is named
+   * @throws {RangeError} if the value of one is not possible
+   * @throws {PushError} as {@linkcode Gateway.channels}; `store_full` if too much is revoked
+   */
+  async revoke(query: RevokeQuery): Promise<void> {
+    const asked = revokeQueryOf(query);
+    const { hub } = await this.#pushParts();
+    await carryOut(hub, asked);
+  }
+
+  /**
+   * What is revoked at present.
+   *
+   * @throws {PushError} as {@linkcode Gateway.channels}
+   */
+  async revocations(): Promise<RevocationInfo[]> {
+    const { hub } = await this.#pushParts();
+    return hub.revocations.all().map(revocationInfo);
+  }
+
+  /**
+   * Listens to what happens. A handler that throws or rejects is logged and
    * harms nothing.
    *
    * @returns stops listening
@@ -273,6 +432,18 @@ export class Gateway {
     return this.stop();
   }
 
+  get #asksForToken(): boolean {
+    return asksForToken(this.settings, this.#parts.authenticate !== undefined);
+  }
+
+  #hostsAt(listensAt: string | undefined): Hosts {
+    // Where nobody has to show a token, only the name of the host tells a page of another's from one
+    // of this machine.
+    const isChecked = listensAt !== undefined && isLoopback(listensAt) &&
+      !this.#asksForToken;
+    return new Hosts(this.settings.allowedHosts, { listensAt, isChecked });
+  }
+
   #open(): Promise<void> {
     return this.#opening ??= this.#doOpen().catch((error) => {
       // It may be tried again.
@@ -285,19 +456,49 @@ export class Gateway {
     const { push } = this.settings;
     if (!push.enabled) return;
     const random = this.#parts.random ?? systemRandom;
-    const store = this.#parts.store ?? await openStore(push, random);
+    // Whoever cannot tell identities apart opens nothing.
+    const jwt = acceptsJwt(push.auth.jwt)
+      ? await JwtVerifier.open(push.auth.jwt, this.#clock, (error) => {
+        this.#log.failure("keys.failed", error);
+      })
+      : undefined;
+    const store = this.#parts.store ?? await openStore(
+      push,
+      random,
+      (event, detail) => this.#log.write(`store.${event}`, { detail }),
+    );
     const hub = await this.#openHub(store, random).catch(async (error) => {
       // A store that was brought along may be opened again.
       if (this.#parts.store === undefined) await store[Symbol.asyncDispose]();
       throw error;
     });
+    this.#log.write("store.opened", { store: store.name, node: store.cluster?.node });
+    const tickets = new Tickets({
+      ...hub.context,
+      cluster: store.cluster,
+      ttl: push.auth.ticketTtl,
+    });
+    const door = new Door(this.#authenticator(hub, jwt), tickets, push.auth.queryToken);
     this.#push = {
       hub,
-      authenticator: this.#authenticator,
-      sockets: new Sockets(hub, this.#authenticator),
+      door,
+      sockets: new Sockets(hub, door),
       pollers: new Pollers(hub),
       streams: new EventStreams(hub),
     };
+  }
+
+  #authenticator(hub: Hub, jwt: JwtVerifier | undefined): Authenticator {
+    const { authToken, push } = this.settings;
+    return new Authenticator({
+      clock: this.#clock,
+      authToken,
+      tokens: push.auth.tokens,
+      jwt,
+      authenticate: this.#parts.authenticate,
+      revocations: hub.revocations,
+      failed: (error) => this.#log.failure("handler.failed", error, { about: "authenticate" }),
+    });
   }
 
   async #openHub(store: Store, random: RandomBytes): Promise<Hub> {
@@ -308,6 +509,8 @@ export class Gateway {
       clock: this.#clock,
       random,
       events: this.#listeners.hubEvents,
+      log: this.#log,
+      authorization: this.#authorization,
     });
     try {
       // Where several nodes share the store, this one is heard of and listens from here on.
@@ -330,16 +533,20 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     // A start that is under way ends first, so that nothing is left open.
+    const listener = await this.#listening?.catch(() => undefined);
     await this.#opening?.catch(() => {});
     const push = this.#push;
+    this.#log.write("gateway.draining");
     if (push !== undefined) {
       await push.hub.drain();
       await push.sockets.closeAll(CLOSE_PATIENCE);
       push.pollers.stop();
       push.hub.stop();
     }
-    await this.#listener?.close();
+    await listener?.close();
     this.#listener = undefined;
     await push?.hub.context.store[Symbol.asyncDispose]();
+    this.#log.write("gateway.stopped");
+    this.#log.close();
   }
 }

@@ -1,19 +1,27 @@
-import { type Json, PushError } from "@push/client/protocol";
-import type { Identity } from "./access/identity.ts";
+import { type Code, type Json, PushError } from "@push/client/protocol";
+import { Authorization } from "./access/authorization.ts";
+import { Guard } from "./access/guard.ts";
+import { Slices } from "./slices.ts";
+import { ANONYMOUS, type Identity } from "./access/identity.ts";
 import type { Channel, Published } from "./channel/channel.ts";
 import { Channels } from "./channel/channels.ts";
 import { Claims, type Granted } from "./nodes/claims.ts";
 import { type Cancel, type Clock, type RandomBytes, randomId } from "./clock.ts";
 import type { HubContext, HubEvents } from "./context.ts";
 import { harmless } from "./harmless.ts";
+import { Audit } from "./logging/audit.ts";
+import { type Log, silentLog } from "./logging/log.ts";
 import type { Wire } from "./channel/entry.ts";
 import { Heads } from "./channel/heads.ts";
 import { Leases } from "./nodes/leases.ts";
+import { Limits } from "./limits/limits.ts";
 import { Metrics } from "./metrics.ts";
 import { Handover } from "./nodes/handover.ts";
 import { Nodes } from "./nodes/nodes.ts";
+import { Reauthorizing, type Whom } from "./nodes/reauthorizing.ts";
 import { Presence } from "./presence/presence.ts";
 import { Redrives } from "./session/redrives.ts";
+import { Revocations } from "./nodes/revocations.ts";
 import { Roster } from "./nodes/roster.ts";
 import { type FlowState, Session, type SessionHost, type SessionOwner } from "./session/session.ts";
 import type { PushSettings } from "./options/settings.ts";
@@ -70,6 +78,10 @@ export interface HubParts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly events?: HubEvents;
+  /** Where it tells what happens; nowhere by default. */
+  readonly log?: Log;
+  /** Who may do what. By default there is no rule. */
+  readonly authorization?: Authorization;
 }
 
 const SWEEP_INTERVAL = 2_000;
@@ -91,6 +103,8 @@ export class Hub implements SessionHost {
   readonly context: HubContext;
   /** Who is present. */
   readonly presence: Presence;
+  /** Which tokens, subjects and clients are void. */
+  readonly revocations: Revocations;
   readonly #channels: Channels;
   /** Sessions that have a connection. */
   readonly #sessions = new Map<string, Session>();
@@ -106,14 +120,18 @@ export class Hub implements SessionHost {
   readonly #nodes: Nodes | undefined;
   readonly #redrives: Redrives;
   readonly #heads: Heads;
+  readonly #reauthorizing: Reauthorizing;
+  readonly #guard: Guard;
   readonly #handover: Handover;
   #stopListening: Stop | undefined;
   readonly #timers = new Set<Cancel>();
   #stopped = false;
+  /** Whether the store failed when it was last looked at. */
+  #degraded = false;
 
   /** @param parts what it is made of; the store must be open */
   constructor(parts: HubParts) {
-    const { settings, store, clock, random } = parts;
+    const { settings, store, clock, random, log = silentLog(parts.clock) } = parts;
     const step = Math.min(Math.max(settings.delivery.ackTimeout / 16, 5), 250);
     const { cluster } = store;
     const metrics = new Metrics();
@@ -124,9 +142,19 @@ export class Hub implements SessionHost {
       clock,
       random,
       turn: new Turn(clock),
+      slices: new Slices(clock),
       wheel: new TimingWheel(clock, step),
       metrics,
+      limits: new Limits({
+        settings: settings.limits,
+        clock,
+        store,
+        isInUse: (channel) => this.#channels.has(channel),
+      }),
       events: parts.events ?? {},
+      authorization: parts.authorization ?? new Authorization({ clock, log }),
+      log,
+      audit: new Audit(log),
       ...(cluster === undefined ? {} : { roster: new Roster({ cluster, clock, failed }) }),
     };
     this.#channels = new Channels(this.context);
@@ -151,26 +179,47 @@ export class Hub implements SessionHost {
     });
     this.#heads = new Heads(this.context, () => this.#channels.all());
     this.presence = new Presence(this.context);
+    this.#reauthorizing = new Reauthorizing({
+      context: this.context,
+      attached: () => this.#sessions.values(),
+      leave: (session, connection) => this.#leave(session, connection, "unavailable"),
+      unsaved: (key) => this.#writes.unsaved(key),
+      inTurn: (key, task) => this.#inTurn(key, task),
+    });
+    this.revocations = new Revocations({ store, clock, failed });
+    this.#guard = new Guard({
+      context: this.context,
+      revocations: this.revocations,
+      attached: () => this.#sessions.values(),
+      dismiss: (session, why, how) => this.#dismiss(session, why, how),
+    });
     this.#every(SWEEP_INTERVAL, () => this.#sweep());
   }
 
   /**
-   * Begins to listen to the other nodes, if there are any.
+   * Learns what is revoked, and begins to listen to the other nodes, if there are any.
    *
    * @throws {PushError} as the store
    */
   async start(): Promise<void> {
     const { store: { cluster }, roster } = this.context;
-    if (cluster === undefined) return;
+    if (cluster === undefined) return await this.revocations.start();
     this.#stopListening = await cluster.listen({
       rows: (node, version, changes) => roster?.rows(node, version, changes),
-      note: (from, note) => this.#nodes?.hear(from, note),
+      note: (from, note) => {
+        if (this.revocations.hear(note) || this.#reauthorizing.hear(note)) return;
+        this.#nodes?.hear(from, note);
+      },
       lapse: () => {
+        this.revocations.look();
+        this.#reauthorizing.lapse();
         roster?.lapse();
         this.#heads.compare();
         this.#leases.renew();
       },
     });
+    // What is revoked while this is read, a note tells.
+    await this.revocations.start();
     await roster?.start();
     if (this.#stopped) return this.#stopListening();
     this.#every(COMPARE_INTERVAL, () => this.#heads.compare());
@@ -196,13 +245,19 @@ export class Hub implements SessionHost {
    */
   attach(request: AttachRequest, connection: Connection): Promise<Attached> {
     const { random } = this.context;
-    const { subject } = request.identity;
-    const named = request.name !== undefined;
     const clientId = request.name ?? request.minted?.clientId ?? randomId(random);
-    // A client id may have colons, and no percent sign: else it could reach into the subject.
-    const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${subject}`;
-    const owner = { key, subject, clientId, named };
-    return harmless(this.#inTurn(key, () => this.#attach(owner, request, connection)));
+    const owner = ownerOf(request.identity.subject, clientId, request.name !== undefined);
+    return harmless(this.#inTurn(owner.key, () => this.#attach(owner, request, connection)));
+  }
+
+  /**
+   * Ends the session of a client that the application named, and its positions, whichever node has it.
+   *
+   * @throws {PushError} as the store
+   */
+  async forget(subject: string, clientId: string): Promise<void> {
+    const owner = ownerOf(subject, clientId, true);
+    await harmless(this.#inTurn(owner.key, () => this.#forget(owner)));
   }
 
   /**
@@ -232,6 +287,31 @@ export class Hub implements SessionHost {
     return this.#sessions.get(session.key) === session;
   }
 
+  /**
+   * The client of a session has shown other rights than before: what it may not do any more ends. Its
+   * connection is closed where that cannot be found out. Never rejects.
+   */
+  async identify(session: Session, identity: Identity): Promise<void> {
+    session.identity = identity;
+    this.#guard.watch(session);
+    await this.#reauthorizing.check(session);
+  }
+
+  /**
+   * Rights may have changed: those of attached sessions are asked for anew, on all nodes. Resolves
+   * once that is done on this one.
+   *
+   * @throws {PushError} as the store, if the other nodes could not be told
+   */
+  reauthorize(whom: Whom): Promise<void> {
+    return this.#reauthorizing.reauthorize(whom);
+  }
+
+  /** Closes the connection of a session at once whose identity counts no more. */
+  look(session: Session): void {
+    this.#guard.look(session);
+  }
+
   /** A connection takes messages again. */
   drained(session: Session): void {
     this.context.turn.pump(session);
@@ -248,6 +328,8 @@ export class Hub implements SessionHost {
     payload: string,
     options: { id?: string; subject?: string },
   ): Promise<Published & { delivered: number }> {
+    const admitted = this.context.limits.channels.admit(name);
+    if (admitted !== undefined) await admitted;
     const channel = this.channel(name);
     const published = await channel.publish({
       id: options.id,
@@ -260,8 +342,9 @@ export class Hub implements SessionHost {
   }
 
   /** Creates a channel; resolves to whether it is new. */
-  create(name: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
-    return this.context.store.create(name, metadata, this.context.clock.now());
+  async create(name: string, metadata: { readonly [key: string]: Json }): Promise<boolean> {
+    await this.context.limits.channels.admit(name);
+    return await this.context.store.create(name, metadata, this.context.clock.now());
   }
 
   /** All channels. */
@@ -339,6 +422,8 @@ export class Hub implements SessionHost {
     this.#heads.stop();
     this.context.roster?.stop();
     this.presence.stop();
+    this.revocations.stop();
+    this.#guard.stop();
     this.context.wheel.stop();
     this.#channels.stop();
     this.#writes.stop();
@@ -348,8 +433,23 @@ export class Hub implements SessionHost {
 
   async #sendAway(session: Session): Promise<void> {
     const { connection } = session;
+    if (connection !== undefined) await this.#leave(session, connection, "going_away");
+  }
+
+  /** Ends the connection of a session whose client may not go on with it. */
+  #dismiss(session: Session, why: PushError, how: "lost" | "forget"): void {
+    const { connection } = session;
     if (connection === undefined) return;
-    connection.close("going_away");
+    const { owner: { subject, clientId } } = session;
+    this.context.audit.identityRefused(why.code, { subject, clientId });
+    // Nothing more is sent from here on, and what was acknowledged up to now is stored.
+    this.detach(session, connection, how).catch(() => {});
+    connection.close(why.code, why.message);
+  }
+
+  /** Closes a connection of this node; its client comes back. */
+  async #leave(session: Session, connection: Connection, code: Code): Promise<void> {
+    connection.close(code);
     await this.detach(session, connection, "lost");
   }
 
@@ -370,17 +470,54 @@ export class Hub implements SessionHost {
       from: request.from,
     };
     const askedAt = request.since ?? clock.now();
+    const { identity } = request;
+    // Who may not have it takes it from nobody.
+    const refusal = this.#guard.refusal(identity, owner.clientId, askedAt);
+    if (refusal !== undefined) throw refusal;
+    const held = this.#sessions.get(owner.key);
+    const isTakeover = held !== undefined && this.#terms.get(held)?.instance !== claim.instance;
+    if (isTakeover) this.context.limits.checkTakeover(owner.key);
     this.#claiming.add(owner.key);
     try {
       const claimed = await this.#claims.claim(claim, askedAt);
       const attached = this.#hold(owner, claim, claimed, request, connection);
       attached.session.askedAt = askedAt;
+      const { session } = attached;
+      // It may have been revoked meanwhile; from here on the guard sees it.
+      const revoked = this.#guard.refusal(identity, owner.clientId, askedAt);
+      if (revoked !== undefined) {
+        await this.#detach(session, connection, "lost");
+        throw revoked;
+      }
+      this.#guard.watch(session);
+      if (!session.permits.isFree) {
+        await session.weed(connection).catch(async (error) => {
+          await this.#detach(session, connection, "lost");
+          throw error;
+        });
+      }
       if (!this.#stopped) return attached;
       // The drain did not see it.
       await this.#detach(attached.session, connection, "lost");
       throw new PushError("going_away");
     } finally {
       this.#claiming.delete(owner.key);
+    }
+  }
+
+  async #forget(owner: SessionOwner): Promise<void> {
+    const { key } = owner;
+    const { clock, random } = this.context;
+    const [holder, instance] = [randomId(random), randomId(random)];
+    this.#claiming.add(key);
+    try {
+      const claim = { key, holder, instance, attempt: 0, ttl: 0 };
+      const claimed = await this.#claims.claim(claim, clock.now());
+      const session = this.#sessionOf(owner, claimed);
+      session.generation = claimed.generation;
+      await this.#leases.end(session, "end");
+    } finally {
+      this.#claiming.delete(key);
     }
   }
 
@@ -394,6 +531,7 @@ export class Hub implements SessionHost {
   ): Attached {
     const { events } = this.context;
     this.#leases.claimed(owner.key);
+    this.#reauthorizing.away.gone(owner.key);
     const session = this.#sessionOf(owner, claimed);
     const older = session.connection;
     session.generation = claimed.generation;
@@ -425,6 +563,7 @@ export class Hub implements SessionHost {
     this.context.events.detached?.(session.owner.clientId, connection.transport);
     const ends = how === "forget" || session.ttl === 0 || (how === "left" && !session.owner.named);
     if (ends) return await this.#leases.end(session, "end");
+    this.#reauthorizing.away.left(session);
     await this.#writes.store(session);
     await this.#leases.end(session, "release");
   }
@@ -487,6 +626,7 @@ export class Hub implements SessionHost {
     const held = this.#sessions.get(key) === session;
     if (held) this.#sessions.delete(key);
     session.suspend();
+    if (code === "unavailable") this.#reauthorizing.away.left(session);
     this.#writes.forget(session);
     this.#redrives.forget(session);
     if (connection === undefined) return;
@@ -524,13 +664,28 @@ export class Hub implements SessionHost {
   async #sweep(): Promise<void> {
     const { store, clock, metrics } = this.context;
     this.#channels.sweep();
+    this.context.limits.sweep();
     await this.#leases.sweep();
     await this.#redrives.sweep();
+    let failure: unknown;
     try {
       await store.sweep(clock.now());
-    } catch {
+    } catch (error) {
+      failure = error;
       metrics.commitErrors++;
     }
+    this.#look(failure);
+  }
+
+  /** Tells when the store begins to fail, and when it is well again. */
+  #look(failure: unknown): void {
+    const { store: { name, trouble }, log } = this.context;
+    const isDegraded = trouble !== undefined || failure !== undefined;
+    if (isDegraded === this.#degraded) return;
+    this.#degraded = isDegraded;
+    if (!isDegraded) log.write("store.back", { store: name });
+    else if (trouble !== undefined) log.write("store.degraded", { store: name, detail: trouble });
+    else log.failure("store.degraded", failure, { store: name });
   }
 
   #after(delay: number, task: () => void | Promise<void>): void {
@@ -547,4 +702,12 @@ export class Hub implements SessionHost {
       if (!this.#stopped) this.#every(interval, task);
     });
   }
+}
+
+function ownerOf(subject: string, clientId: string, named: boolean): SessionOwner {
+  // A client id may have colons, and no percent sign: else it could reach into the subject.
+  const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${subject}`;
+  // No client id has a number sign: the last one is where the subject ends.
+  const publicName = subject === ANONYMOUS ? clientId : `${subject}#${clientId}`;
+  return { key, subject, clientId, publicName, named };
 }

@@ -1,6 +1,8 @@
 import { eventReader } from "./event_stream.ts";
-import { batchOf, endingOf, LATE, type Link, type LinkEvents, parse } from "./link.ts";
-import { isRecord } from "../check.ts";
+import { batchOf, endingOf, type Link, type LinkEvents, parse } from "./link.ts";
+import { isRecord, isText } from "../check.ts";
+import type { Cancel } from "../clock.ts";
+import { LATE } from "../deferred.ts";
 import type { Ending } from "../lifecycle.ts";
 import type { ClientSettings } from "../options.ts";
 import { type Code, isCode } from "../protocol/codes.ts";
@@ -15,9 +17,6 @@ interface Answer {
   /** What it means if that will not do. */
   readonly failure: Ending;
 }
-
-/** What ends requests and pauses. */
-type Ends = Set<() => void>;
 
 /** Seconds that a poll asks the gateway to wait for a message: less than most proxies allow. */
 const POLL_TIMEOUT = 25;
@@ -45,10 +44,8 @@ export function openHttp(
   events: LinkEvents,
 ): Link {
   const batch = batchOf(() => void pump());
-  /** What ends sends. */
-  const ups: Ends = new Set();
-  /** What ends receiving, and pauses. */
-  const downs: Ends = new Set();
+  /** What ends requests and pauses, and whether they are for receiving. */
+  const ends: Map<() => void, boolean> = new Map();
   let token: unknown;
   let isOpen = true;
   /** Whether receiving was ended so that it begins anew. */
@@ -62,16 +59,17 @@ export function openHttp(
   /** The send that is under way. */
   let sending: Promise<boolean> | undefined;
 
-  const stop = (ends: Ends): void => ends.forEach((end) => end());
+  const stop = (isAll?: boolean): void => {
+    for (const [end, isDown] of ends) if (isAll || isDown) end();
+  };
 
   const drop = (): void => {
     isOpen = false;
     token = undefined;
-    stop(downs);
-    stop(ups);
+    stop(true);
   };
 
-  const end = (ending?: Ending): void => {
+  const end = (ending: Ending | undefined): void => {
     if (!ending || !isOpen) return;
     drop();
     events.ended(ending);
@@ -79,7 +77,7 @@ export function openHttp(
 
   const renew = (): void => {
     isRenewed = true;
-    stop(downs);
+    stop();
   };
 
   const deliver = (values: unknown): void => {
@@ -91,11 +89,11 @@ export function openHttp(
     new Promise((resolve) => {
       const done = (): void => {
         cancel();
-        downs.delete(done);
+        ends.delete(done);
         resolve();
       };
       const cancel = clock.schedule(delay, done);
-      downs.add(done);
+      ends.set(done, true);
       if (!isOpen) done();
     });
 
@@ -109,14 +107,19 @@ export function openHttp(
   const ask = async (
     path: string,
     body: string,
-    ends = ups,
-    timeout = requestTimeout,
+    timeout?: number,
     read: (response: Response, wait: (timeout: number) => void) => Promise<Answer> = answerOf,
   ): Promise<Answer> => {
     const over = new AbortController();
     const abort = (): void => over.abort(LATE);
-    let cancel = clock.schedule(timeout, abort);
-    ends.add(abort);
+    const wait = (timeout: number): void => {
+      cancel?.();
+      cancel = clock.schedule(timeout, abort);
+    };
+    let cancel: Cancel | undefined;
+    wait(timeout ?? requestTimeout);
+    // Only what receives has a time of its own.
+    ends.set(abort, !!timeout);
     try {
       const response = await fetch(`${httpUrl}/api/push/${path}`, {
         method: "POST",
@@ -128,26 +131,22 @@ export function openHttp(
         redirect: "error",
         signal: over.signal,
       });
-      return await read(response, (timeout) => {
-        cancel();
-        cancel = clock.schedule(timeout, abort);
-      });
+      return await read(response, wait);
     } catch (error) {
-      return { failure: endingOf(`The request to ${path} failed: ${error}`) };
+      return { failure: endingOf(`${path}: ${error}`) };
     } finally {
-      cancel();
+      cancel!();
       ends.delete(abort);
     }
   };
 
   /** @returns whether something came */
   const poll = async (body: string): Promise<unknown> => {
-    const timeout = requestTimeout + 1000 * POLL_TIMEOUT;
-    const answer = await ask("poll/messages", body, downs, timeout);
+    const answer = await ask("poll/messages", body, requestTimeout + 1000 * POLL_TIMEOUT);
     if (!answer.value) return isRenewed ? 0 : await stumble(answer);
     const { messages, poll_interval_hint: hint } = answer.value;
     deliver(messages);
-    if (typeof hint === "number" && hint > 0) await pause(1000 * Math.min(hint, MAX_HINT));
+    if (hint as number > 0) await pause(1000 * Math.min(hint as number, MAX_HINT));
     return (messages as unknown[] | undefined)?.length;
   };
 
@@ -159,7 +158,7 @@ export function openHttp(
       streams = !failure;
       tell(failure);
     };
-    const answer = await ask("sse", body, downs, FIRST_EVENT, async (response, wait) => {
+    const { failure } = await ask("sse", body, FIRST_EVENT, async (response, wait) => {
       if (!response.ok) return answerOf(response);
       const take = eventReader((data) => {
         isHeard = true;
@@ -173,14 +172,17 @@ export function openHttp(
       }
       return { failure: endingOf("The stream ended too soon.") };
     });
-    if (isOpen && !isHeard && !isRenewed) decide(answer.failure);
+    if (isOpen && !isHeard && !isRenewed) decide(failure);
   };
 
   const run = async (): Promise<void> => {
     if (!isOpen) return;
-    const answer = await ask("poll/register", JSON.stringify({ connect: events.hello() }));
-    const { poll_token, connected } = answer.value ?? {};
-    if (typeof poll_token !== "string" || !isRecord(connected)) return end(answer.failure);
+    const { value = {}, failure } = await ask(
+      "poll/register",
+      JSON.stringify({ connect: events.hello() }),
+    );
+    const { poll_token, connected } = value;
+    if (!isText(poll_token) || !isRecord(connected)) return end(failure);
     token = poll_token;
     deliver(connected);
     for (let wasSoon = false; isOpen;) {
@@ -248,7 +250,7 @@ export function openHttp(
       const body = JSON.stringify({ poll_token: token });
       batch.add(goodbye);
       isOpen = false;
-      stop(downs);
+      stop();
       pump().then((isSaid) => !isSaid && token && ask("poll/unregister", body)).then(done);
     },
     drop,
@@ -264,12 +266,11 @@ export function openHttp(
 async function answerOf(response: Response): Promise<Answer> {
   const { ok, status } = response;
   const json = await response.json().catch(() => {});
-  const value = isRecord(json) ? json : undefined;
-  const { code, error } = value ?? {};
+  const { code, error } = Object(json);
   return {
-    value: ok ? value : undefined,
+    value: ok && isRecord(json) ? json : undefined,
     failure: endingOf(
-      typeof error === "string" ? error : `The gateway answered with status ${status}.`,
+      isText(error) ? error : `HTTP status ${status}`,
       isCode(code) && !ABSENT.includes(code) ? code : undefined,
     ),
   };

@@ -32,8 +32,8 @@ export interface LinkEvents {
   positions(): PollBody["positions"];
   /** Values that should be frames, none of them looked at; an empty list is a mere sign of life. */
   frames(values: readonly unknown[]): void;
-  /** Something arrived that is not even JSON. */
-  garbage(reason: string): void;
+  /** Something arrived that makes no sense. @param what it is */
+  garbage(what: string): void;
   /** The link has ended. */
   ended(ending: Ending): void;
 }
@@ -74,12 +74,9 @@ export function parse(text: unknown, events: LinkEvents): unknown {
     // Whatever is not text does not look like JSON when it is made text.
     return JSON.parse(text as string);
   } catch {
-    return events.garbage("Something that is not JSON arrived.");
+    return events.garbage("no JSON");
   }
 }
-
-/** Why a request is given up. */
-export const LATE = "No answer came in time.";
 
 /** The ending that a code means; without one the gateway was not reached. */
 export function endingOf(reason: string, code: Code = "connection_failed"): Ending {
@@ -89,6 +86,6 @@ export function endingOf(reason: string, code: Code = "connection_failed"): Endi
 /** The ending that a close code means. */
 export function endingOfClose(close: number, reason: string): Ending {
   const code = codeOfClose(close);
-  const text = code ? reason : `The connection was closed with code ${close}: ${reason}`;
+  const text = code ? reason : `Closed with ${close}: ${reason}`;
   return { ...endingOf(text, code), final: !mayReturn(close) };
 }

@@ -55,7 +55,13 @@ const SLACK = 5000;
 /** Milliseconds to wait for what earlier pages have left, or for what is to be written down. */
 const STORE_TIMEOUT = 2000;
 /** Refusals that say that nothing was stored. */
-const NOT_STORED: readonly Code[] = ["rate_limited", "unavailable", "store_full", "outbox_full"];
+const NOT_STORED: readonly Code[] = [
+  "rate_limited",
+  "too_many_publishes",
+  "unavailable",
+  "store_full",
+  "outbox_full",
+];
 /** Wait after a refusal that may be over later, in milliseconds. */
 const RETRY_DELAY = { min: 1000, max: 30_000 };
 
@@ -110,7 +116,7 @@ export class Keeper implements PublishKeeper {
     signal: AbortSignal | undefined,
   ): Promise<Published> {
     const { clock, maxPublishes, maxSize } = this.#settings;
-    const answer = new Deferred<Published>().abortedBy(signal);
+    const answer = new Deferred<Published>(signal);
     const isFull = this.#count >= maxPublishes || this.#size + data.length > maxSize;
     if (!answer.settled && isFull) answer.reject(new PushError("outbox_full"));
     if (answer.settled) return answer.promise;

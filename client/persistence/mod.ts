@@ -45,7 +45,7 @@
  *
  * @module
  */
-import { check, having, members, number, text, typed } from "../check.ts";
+import { check, isRecord, type Kind, members, number } from "../check.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../clock.ts";
 import type { PublishKeeper } from "../outbox.ts";
 import { Keeper } from "./keeper.ts";
@@ -85,22 +85,28 @@ export interface KeepOptions {
  * @throws {RangeError} if an option has a wrong value
  */
 export function keepPublishes(store: OutboxStore, options: KeepOptions = {}): PublishKeeper {
-  const act = "keep publishes";
-  check(act, "store", store, having(["load", "put", "remove"], undefined));
-  const { name = "push:outbox", ...o } = members(act, "options", options, {
-    name: text(128),
-    maxAge: number(604_800),
-    maxPublishes: number(1000, undefined, 1, true),
-    maxSize: number(1_048_576, undefined, 1, true),
-    locks: having<OwnerLocks | undefined>(["request"], browserLocks()),
-    clock: having(["now", "schedule"], systemClock),
-    random: typed("function", systemRandom),
+  check("store", store, having("load", "put", "remove"));
+  const { name, ...o } = members(options, {
+    name: /^.{1,128}$/s,
+    maxAge: number(),
+    maxPublishes: number(1, undefined, 1),
+    maxSize: number(1, undefined, 1),
+    locks: having("request"),
+    clock: having("now", "schedule"),
+    random: "function",
+  }, {
+    name: "push:outbox",
+    maxAge: 604_800,
+    maxPublishes: 1000,
+    maxSize: 1_048_576,
+    clock: systemClock,
+    random: systemRandom,
   });
   return new Keeper({
     ...o,
     name,
     store,
-    owners: new Owners(name, o.locks),
+    owners: new Owners(name, o.locks ?? browserLocks()),
     maxAge: 1000 * o.maxAge,
   });
 }
@@ -108,4 +114,12 @@ export function keepPublishes(store: OutboxStore, options: KeepOptions = {}): Pu
 function browserLocks(): OwnerLocks | undefined {
   const page = globalThis as { readonly navigator?: { readonly locks?: OwnerLocks } };
   return page.navigator?.locks;
+}
+
+/** An object with methods of these names. */
+function having(...methods: readonly string[]): Kind {
+  return [
+    `an object with ${methods.join(" and ")}`,
+    (value) => isRecord(value) && methods.every((method) => typeof value[method] === "function"),
+  ];
 }

@@ -25,6 +25,7 @@ export type Code =
   | "token_expired"
   | "forbidden"
   | "origin_not_allowed"
+  | "host_not_allowed"
   | "bad_secret"
   | "replaced"
   | "unknown_session"
@@ -36,6 +37,15 @@ export type Code =
   | "too_many_channels"
   | "too_many_connections"
   | "too_many_sessions"
+  | "too_many_handshakes"
+  | "too_many_from_address"
+  | "too_many_failures"
+  | "too_many_takeovers"
+  | "too_many_frames"
+  | "too_many_publishes"
+  | "too_many_polls"
+  | "too_many_stored_channels"
+  | "metadata_too_large"
   | "gap"
   | "unavailable"
   | "store_full"
@@ -67,6 +77,7 @@ const CLOSES: { readonly [code in Code]: number } = {
   token_expired: 4401,
   forbidden: 0,
   origin_not_allowed: 0,
+  host_not_allowed: 0,
   bad_secret: 4502,
   replaced: 4510,
   unknown_session: 4404,
@@ -78,6 +89,15 @@ const CLOSES: { readonly [code in Code]: number } = {
   too_many_channels: 0,
   too_many_connections: 4430,
   too_many_sessions: 4431,
+  too_many_handshakes: 1,
+  too_many_from_address: 1,
+  too_many_failures: 4434,
+  too_many_takeovers: 4433,
+  too_many_frames: 4432,
+  too_many_publishes: 1,
+  too_many_polls: 1,
+  too_many_stored_channels: 0,
+  metadata_too_large: 0,
   gap: 0,
   unavailable: 4003,
   store_full: 1,

@@ -10,9 +10,9 @@ export class PushError extends Error {
   /** Name of the class. */
   override readonly name = "PushError";
   /** What happened, as a code of the table in `PROTOCOL.md`. */
-  readonly code: Code;
+  declare readonly code: Code;
   /** Whether trying the same again may succeed. */
-  readonly retry: boolean;
+  declare readonly retry: boolean;
 
   /**
    * An error with a code.

@@ -211,6 +211,15 @@ export interface DisconnectFrame {
   /** Whether the session ends even if it is a named one. Default false. */
   forget?: boolean;
 }
+/** Shows another token of the same subject; answered by {@linkcode RefreshedFrame}. */
+export interface RefreshFrame {
+  /** Discriminator. */
+  type: "auth.refresh";
+  /** The new token. */
+  token: string;
+  /** Extended wire: an integer from 0; the answer carries it too. */
+  request_id?: number;
+}
 /** Every frame that a client may send. */
 export type ClientFrame =
   | CreateFrame
@@ -227,7 +236,8 @@ export type ClientFrame =
   | AckFrame
   | NackFrame
   | RenewFrame
-  | DisconnectFrame;
+  | DisconnectFrame
+  | RefreshFrame;
 
 // --- gateway to client ------------------------------------------------------------------------
 
@@ -416,8 +426,10 @@ export interface ErrorFrame {
   code: Code;
   /** What exactly, as a sentence for people. */
   message: string;
-  /** Channel name, for a gap and for a refused first subscription. */
+  /** Channel name, for a gap, a refused first subscription, and what is forbidden in it. */
   channel?: string;
+  /** Seconds to wait before trying again, where that is known. */
+  retry_after?: number;
   /** Extended wire: the number of the request, if it had one. */
   request_id?: number;
 }
@@ -429,6 +441,8 @@ export interface ConnectedFrame {
   version: number;
   /** Client id of the session: the one asked for, or a minted one. */
   client_id: string;
+  /** What others see it as, `subject#client_id`; absent if that is the client id. */
+  known_as?: string;
   /** Secret of a minted client id, told once, when it is minted. */
   secret?: string;
   /** Whether a stored session goes on. */
@@ -449,6 +463,8 @@ export interface ConnectedFrame {
   heartbeat_interval: number;
   /** Largest payload of a message, in bytes of JSON. */
   max_message_bytes: number;
+  /** Seconds after which the token has expired and the connection ends; absent if it does not. */
+  token_expires_in?: number;
   /** Answers to the first subscriptions, in their order; an error for each that was refused. */
   subscriptions: (SubscribedFrame | ErrorFrame)[];
 }
@@ -510,6 +526,15 @@ export interface PresenceState {
   /** Its metadata; absent if it left. */
   metadata?: { [key: string]: Json };
 }
+/** Answer to `auth.refresh`: the connection has the rights and the time of the new token. */
+export interface RefreshedFrame {
+  /** Discriminator. */
+  type: "auth.refreshed";
+  /** Seconds after which the token has expired; absent if it does not. */
+  expires_in?: number;
+  /** Extended wire: the number of the request, if it had one. */
+  request_id?: number;
+}
 /** Every frame that a gateway may send. */
 export type GatewayFrame =
   | CreatedFrame
@@ -528,7 +553,8 @@ export type GatewayFrame =
   | ConnectedFrame
   | EpochFrame
   | GapFrame
-  | PresenceDiffFrame;
+  | PresenceDiffFrame
+  | RefreshedFrame;
 
 // --- long-polling -----------------------------------------------------------------------------
 
@@ -538,6 +564,8 @@ export interface RegisterBody {
   client_id?: string;
   /** Token; that of the `Authorization` header if absent. */
   auth_token?: string;
+  /** Ticket that stands for a token, instead of one. */
+  ticket?: string;
   /** Extended wire: the frame that would open a WebSocket. It alone names the client then. */
   connect?: ConnectFrame;
 }
@@ -577,4 +605,25 @@ export interface SendBody {
 export interface SendAnswer {
   /** Answers to the frames that have one, in the order of the frames. */
   frames: GatewayFrame[];
+}
+/** Body of `POST /api/push/poll/refresh`: a new token, of the same subject. */
+export interface RefreshBody {
+  /** Token that `register` gave. */
+  poll_token: string;
+  /** The new token. */
+  token: string;
+}
+/** Answer to `refresh`. */
+export interface RefreshAnswer {
+  /** Always true. */
+  ok: true;
+  /** Seconds after which the token has expired; absent if it does not. */
+  expires_in?: number;
+}
+/** Answer to `POST /api/push/ticket`. */
+export interface TicketAnswer {
+  /** Stands for the token of the request, once. */
+  ticket: string;
+  /** Seconds after which it is worth nothing. */
+  expires_in: number;
 }

@@ -47,6 +47,7 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
     "The message is larger than the gateway accepts.",
     "Publish a reference to the payload instead.",
   ],
+  metadata_too_large: [413, "The metadata is larger than the gateway accepts.", "Send less of it."],
   frame_too_large: [413, "The frame is larger than the gateway accepts.", "Send smaller frames."],
   binary_frame: [400, "The frame is binary.", "Send text frames."],
   unsupported_version: [
@@ -68,6 +69,11 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
     403,
     "Pages of this origin may not talk to the gateway.",
     "Add the page's origin to the gateway's push.allowedOrigins.",
+  ],
+  host_not_allowed: [
+    421,
+    "The request is for a host that is not the gateway's.",
+    "Add the host to the gateway's allowedHosts.",
   ],
   bad_secret: [
     403,
@@ -104,7 +110,22 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
   ],
 
   // Limits.
-  rate_limited: [429, "Too many frames or publishes in a short time.", "Slow down and try again."],
+  rate_limited: [429, "Too much at a time.", "Wait for answers, and try again."],
+  too_many_frames: [
+    429,
+    "More frames or requests came in a second than the gateway takes from one client.",
+    "Come back, and send less often.",
+  ],
+  too_many_publishes: [
+    429,
+    "More was published in a second than the gateway takes from one client; nothing was stored.",
+    "Publish it again after retry_after seconds.",
+  ],
+  too_many_polls: [
+    429,
+    "More polls came in a second than the gateway takes from one client.",
+    "Wait for the answer to a poll before the next one.",
+  ],
   too_many_channels: [
     409,
     "The client is subscribed to as many channels as the gateway allows.",
@@ -119,6 +140,31 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
     503,
     "Every session that the gateway may hold is attached.",
     "Come back later.",
+  ],
+  too_many_handshakes: [
+    503,
+    "Too many connections have not said who they are.",
+    "Show a token with the upgrade, or come back later.",
+  ],
+  too_many_from_address: [
+    429,
+    "This address has as many connections as one may have.",
+    "Close one; behind a proxy, the gateway must trust it.",
+  ],
+  too_many_failures: [
+    429,
+    "Too many wrong tokens came from this address.",
+    "Correct them, and come back later.",
+  ],
+  too_many_takeovers: [
+    429,
+    "Too many connections take this session from each other.",
+    "Give each its own client id.",
+  ],
+  too_many_stored_channels: [
+    507,
+    "The gateway has as many channels as it may store.",
+    "Use one that exists, or raise push.limits.maxStoredChannels.",
   ],
 
   // The log.

@@ -55,7 +55,7 @@
  *
  * @module
  */
-import { check } from "../check.ts";
+import { check, isText } from "../check.ts";
 import { browserEnvironment, type Environment } from "../environment.ts";
 import type { ClientOptions } from "../options.ts";
 import { keepOf } from "./keep.ts";
@@ -81,8 +81,7 @@ export interface SharedOptions extends TabPlatform {
  * @throws {TypeError} if the group is no string
  */
 export function shared(options: ClientOptions = {}, sharing: SharedOptions = {}): ClientOptions {
-  const act = "share a connection";
-  if (sharing.group !== undefined) check(act, "group", sharing.group, ["a string", "string"]);
+  if (sharing.group !== undefined) check("group", sharing.group, ["a string", isText]);
   const platform = platformOf(sharing);
   const { locks, BroadcastChannel, storage } = platform;
   if (!locks || !BroadcastChannel) return options;

@@ -1,12 +1,12 @@
 import { type Cancel, randomId } from "../clock.ts";
 import {
   type Incoming,
-  readEpoch,
+  isEpochChange,
+  isGap,
+  isMessage,
+  isSubscribed,
   readError,
-  readGap,
   readIncoming,
-  readMessage,
-  readSubscribed,
 } from "../incoming.ts";
 import type { Ending } from "../lifecycle.ts";
 import type { ClientSettings } from "../options.ts";
@@ -388,28 +388,29 @@ export class Relay {
     const stream = this.#streams.get(channel as string);
     switch (frame.type) {
       case "channel_message": {
-        const message = readMessage(frame);
-        if (!message || !stream) return;
-        const { id } = message;
-        stream.receive(message, id === undefined ? undefined : keyOf(message.channel, id));
+        if (!isMessage(frame) || !stream) return;
+        const { id } = frame;
+        stream.receive(frame, id === undefined ? undefined : keyOf(frame.channel, id));
         return stream.limit(2 * (this.#upstream.connected?.window || 1024));
       }
-      case "channel.epoch": {
-        const change = readEpoch(frame);
-        if (change) stream?.follow(change);
+      case "channel.epoch":
+        if (isEpochChange(frame)) stream?.follow(frame);
         return;
-      }
-      case "channel.gap": {
-        const gap = readGap(frame);
-        if (gap) stream?.gap(gap);
+      case "channel.gap":
+        if (isGap(frame)) stream?.gap(frame);
         return;
-      }
       case "presence_diff":
         if (stream) this.#tell(stream.tabs, frame);
         return;
+      case "error":
+        if (frame.code === "forbidden" && stream) {
+          // The right to it is lost for all who have it.
+          this.#streams.delete(stream.channel);
+          return this.#tell(stream.tabs, frame);
+        }
+        // falls through
       case "pong":
       case "presence.heartbeat_ack":
-      case "error":
         this.#tell([...this.#tabs.values()].filter((tab) => tab.isWelcome), frame);
     }
   }
@@ -423,9 +424,8 @@ export class Relay {
     }
     const { stream } = asker;
     if (this.#streams.get(stream.channel) !== stream) return;
-    const answer = readSubscribed(frame);
-    if (answer) {
-      const { epoch, seq, earlier, stored = false } = answer;
+    if (isSubscribed(frame)) {
+      const { epoch, seq, earlier, stored = false } = frame;
       stream.answered({ epoch, seq, earlier, stored });
       if (stream.deserted && this.#wanted.size === 0) this.#drop(stream.channel, stream);
     } else if (readError(frame)) {

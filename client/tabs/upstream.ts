@@ -47,6 +47,8 @@ export class Upstream {
   #transport = 0;
   #link: Link | undefined;
   #connected: ConnectedFrame | undefined;
+  /** Milliseconds of the clock. */
+  #connectedAt = 0;
   #isSteady = false;
   #cancelWatch: Cancel | undefined;
   /** Ends the attempt under way, or the link that came of it. */
@@ -62,7 +64,11 @@ export class Upstream {
 
   /** What the gateway has said; `undefined` without a connection. */
   get connected(): ConnectedFrame | undefined {
-    return this.#connected;
+    const left = this.#connected?.token_expires_in;
+    if (left === undefined) return this.#connected;
+    // For a tab that comes later the token ends sooner.
+    const age = this.#parts.settings.clock.now() - this.#connectedAt;
+    return { ...this.#connected!, token_expires_in: Math.max(left - age / 1000, 0) };
   }
 
   /** Whether answers and messages come by one way. */
@@ -158,6 +164,7 @@ export class Upstream {
     const { client_id: clientId, secret } = frame;
     this.#link = link;
     this.#connected = frame;
+    this.#connectedAt = this.#parts.settings.clock.now();
     if (this.#parts.settings.clientId === undefined) {
       const known = this.#kept?.clientId === clientId ? this.#kept.secret : undefined;
       this.#keep({ clientId, secret: secret ?? known });

@@ -19,6 +19,11 @@ export class Channels {
     return this.#channels.values();
   }
 
+  /** Whether there is a channel of this name. */
+  has(name: string): boolean {
+    return this.#channels.has(name);
+  }
+
   /** The channel of this name. */
   get(name: string): Channel {
     let channel = this.#channels.get(name);

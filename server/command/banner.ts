@@ -4,7 +4,7 @@
  * @module
  */
 import type { CommandGateway } from "./world.ts";
-import { isLoopback } from "../options/options.ts";
+import { asksForToken, isLoopback } from "../options/options.ts";
 
 /** Everywhere that a machine can be reached, and what to call it from within. */
 const WILDCARDS: ReadonlyMap<string, string> = new Map([
@@ -17,21 +17,22 @@ export function banner(gateway: CommandGateway, version: string): string {
   const { settings } = gateway;
   const { hostname, port } = gateway.address;
   const here = `${WILDCARDS.get(hostname) ?? hostInUrl(hostname)}:${port}`;
-  const webSocket = `ws://${here}${settings.path}`;
+  const s = settings.tls.cert === undefined ? "" : "s";
+  const webSocket = `ws${s}://${here}${settings.path}`;
   const lines = [`Push gateway ${version} listens on ${hostInUrl(hostname)}:${port}`, ""];
   if (!settings.push.enabled) {
-    return [...lines, `  push        off: only http://${here}/health answers`].join(
+    return [...lines, `  push        off: only http${s}://${here}/health answers`].join(
       "\n",
     );
   }
   lines.push(`  WebSocket   ${webSocket}`);
-  lines.push(`  HTTP        http://${here}/api/push (and /health, /metrics)`);
+  lines.push(`  HTTP        http${s}://${here}/api/push (and /health, /metrics)`);
   lines.push(`  protection  ${protection(gateway)}`);
   if (gateway.store !== undefined) {
     const { name, survives } = gateway.store;
     lines.push(`  store       ${name}: what is published is kept through ${survives}`);
   }
-  const token = settings.authToken === undefined ? "" : `, { authToken: "…" }`;
+  const token = !asksForToken(settings) ? "" : `, { authToken: "…" }`;
   lines.push(
     "",
     "Connect from Deno, Node, Bun or a browser:",
@@ -53,5 +54,5 @@ function protection({ settings, address }: CommandGateway): string {
   const reach = isLoopback(address.hostname)
     ? "only programs on this machine can connect"
     : "other machines can connect";
-  return settings.authToken === undefined ? `no token; ${reach}` : `token required; ${reach}`;
+  return asksForToken(settings) ? `token required; ${reach}` : `no token; ${reach}`;
 }

@@ -75,6 +75,16 @@ function takes({ type, values }: Option): string {
       return "URL";
     case "addresses":
       return "HOST:PORT,…";
+    case "tokens":
+      return "JSON";
+    case "algorithms":
+      return "NAME,…";
+    case "key-url":
+      return "URL";
+    case "networks":
+      return "ADDRESS,…";
+    case "hosts":
+      return "HOST,…";
     case "origins":
       return "ORIGIN,…";
     case "string":

@@ -9,7 +9,12 @@ import { reasonOf } from "./error.ts";
 import { helpText } from "./help.ts";
 import { type Plan, readPlan } from "./plan.ts";
 import type { CommandGateway, StopSignal, World } from "./world.ts";
-import { checkExposure, type GatewayOptions, resolveOptions } from "../options/options.ts";
+import {
+  checkExposure,
+  checkTls,
+  type GatewayOptions,
+  resolveOptions,
+} from "../options/options.ts";
 
 /** Milliseconds within which a gateway has to stop before the command gives up on it. */
 export const STOP_DEADLINE = 9_000;
@@ -61,7 +66,9 @@ function answer(plan: Exclude<Plan, { task: "serve" }>): string {
 }
 
 function open(options: GatewayOptions, world: World): CommandGateway {
-  checkExposure(resolveOptions(options));
+  const settings = resolveOptions(options);
+  checkExposure(settings);
+  checkTls(settings);
   return new world.Gateway(options);
 }
 

@@ -8,11 +8,18 @@ import {
   isSeq,
   PushError,
 } from "@push/client/protocol";
+import { Backlog } from "./backlog.ts";
 import { booleanField, byteLength } from "./fields.ts";
-import { handleFrame } from "./frames.ts";
+import { handleFrame, type Reply } from "./frames.ts";
 import { open, readOpening, sessionTtl } from "./handshake.ts";
+import { refresh } from "./refresh.ts";
+import { type Sliced, SPAN, workOf } from "../slices.ts";
+import { tellFailure } from "./refusal.ts";
 import type { Hub } from "../hub.ts";
-import type { Authenticator } from "../access/authenticator.ts";
+import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
+import { Forbidden } from "../access/permits.ts";
+import type { Bucket } from "../limits/bucket.ts";
+import { retryAfter } from "../limits/throttled.ts";
 import type { Identity } from "../access/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
@@ -21,23 +28,33 @@ import type { Connection } from "../transports/connection.ts";
 export interface DialogTerms {
   /** Who speaks, if the connection said so; otherwise its first frame must. */
   readonly identity?: Identity;
+  /** What is known of the connection, for a program that decides who speaks. */
+  readonly request?: AuthRequest;
+  /** Address of the other end, if it is known. */
+  readonly address?: string;
   /** Name of the client, if the connection gave one. */
   readonly clientId?: string;
   /** Called once the client has said that it understands batches. */
   onExtended(): void;
+  /** Called when frames begin to wait for a turn, and when none waits any more. */
+  onBacklog?(waits: boolean): void;
 }
 
 type State = "new" | "opening" | "attached" | "ended";
 
-const MAX_WAITING_CHARACTERS = 1_048_576;
-/** Milliseconds in which a connection without an identity must show one. */
-const HANDSHAKE_TIMEOUT = 10_000;
+/** Most characters that wait for a session… */
+const MAX_OPENING_CHARACTERS = 1_048_576;
+/** …and for a turn. */
+const MAX_BACKLOG_CHARACTERS = 16 * 1_048_576;
+/** Longest frame that may settle something. */
+const LONGEST_SETTLING = 512;
+const SETTLING = /"message_n?ack"/;
 
 /**
  * The conversation over one WebSocket: reads what arrives, attaches the session with the first
  * frame, answers in order of arrival where it can, and never throws.
  */
-export class Dialog {
+export class Dialog implements Sliced {
   readonly #hub: Hub;
   readonly #authenticator: Authenticator;
   readonly #connection: Connection;
@@ -46,10 +63,15 @@ export class Dialog {
   /** A `connect` frame was refused: what was sent behind it belongs to no other wire. */
   #mustConnect = false;
   #session: Session | undefined;
-  /** Frames that came before the session was there. */
-  #waiting: string[] = [];
-  #waitingCharacters = 0;
+  /** Ends the wait of a connection that has not said who it is. */
   #cancelTimeout: (() => void) | undefined;
+  /** What it may send. */
+  readonly #frames: Bucket;
+  /** Units of work that were done since a moment, without waiting for a turn. */
+  #worked = 0;
+  #workedSince = 0;
+  /** What waits for the session, or for a turn. */
+  #backlog: Backlog | undefined;
 
   /** @param connection way back to the client */
   constructor(
@@ -62,11 +84,14 @@ export class Dialog {
     this.#authenticator = authenticator;
     this.#connection = connection;
     this.#terms = terms;
+    const { limits, clock, settings: { limits: { handshakeTimeout } } } = hub.context;
+    this.#frames = limits.frames();
     if (terms.identity === undefined) {
-      this.#cancelTimeout = hub.context.clock.schedule(HANDSHAKE_TIMEOUT, () => {
+      limits.beginHandshake();
+      this.#cancelTimeout = clock.schedule(handshakeTimeout, () => {
         this.#end(
           "handshake_timeout",
-          `No token came within ${HANDSHAKE_TIMEOUT / 1000} seconds.`,
+          `No token came within ${handshakeTimeout / 1000} seconds (handshakeTimeout).`,
         );
       });
     }
@@ -74,15 +99,32 @@ export class Dialog {
 
   /** A text frame arrived. */
   receive(text: string): void {
+    // What comes behind the end is neither counted nor looked at.
     if (this.#state === "ended") return;
+    if (this.#backlog !== undefined && maySettle(text) || this.#pays(text)) this.#hear(text);
+    else this.#endFlood();
+  }
+
+  #pays(text: string): boolean {
+    return this.#frames.pay(this.#hub.context.clock.now(), text.length);
+  }
+
+  #hear(text: string): void {
     const { maxFrameBytes } = this.#hub.context.settings.limits;
     // A UTF-16 unit is one to three bytes: most frames need no counting.
     if (text.length > maxFrameBytes / 3 && byteLength(text) > maxFrameBytes) {
-      this.#end("frame_too_large", `A frame may have at most ${maxFrameBytes} bytes.`);
+      this.#end(
+        "frame_too_large",
+        `A frame may have at most ${maxFrameBytes} bytes (maxFrameBytes).`,
+      );
       return;
     }
-    if (this.#state === "attached") this.#handleText(text);
-    else if (this.#state === "opening") this.#wait(text);
+    if (this.#backlog !== undefined) this.#defer(this.#backlog, text);
+    else if (this.#state === "opening") this.#defer(this.#beginBacklog(), text);
+    else if (!this.#mayWork()) {
+      this.#defer(this.#beginBacklog(), text);
+      this.#hub.context.slices.wait(this);
+    } else if (this.#state === "attached") this.#handleText(text);
     else this.#open(text);
   }
 
@@ -101,21 +143,21 @@ export class Dialog {
    *
    * @param code close code; 1000 is a client that went on purpose, and so is, on the fixed wire, a
    *   close without a code (1005): `@push/client` drops a connection in that way to take another
+   * @param byPeer whether the client has ended it: then what it sent before counts
    */
-  closed(code: number): void {
+  closed(code: number, byPeer = true): void {
     if (this.#state === "ended") return;
+    if (this.#backlog !== undefined && this.#state === "attached" && byPeer) {
+      this.#backlog.closed ??= code;
+      return;
+    }
     this.#state = "ended";
-    this.#cancelTimeout?.();
+    this.#endBacklog();
+    this.#endHandshake();
     const session = this.#session;
     if (session === undefined) return;
     const left = code === 1000 || (code === 1005 && session.wire === "fixed");
     this.#detach(session, left ? "left" : "lost");
-  }
-
-  #wait(text: string): void {
-    this.#waitingCharacters += text.length;
-    if (this.#waitingCharacters > MAX_WAITING_CHARACTERS) this.#end("rate_limited");
-    else this.#waiting.push(text);
   }
 
   #open(text: string): void {
@@ -137,9 +179,12 @@ export class Dialog {
     this.#state = "opening";
     const opened = connects ? this.#openExtended(decoded) : this.#openFixed(text);
     opened.catch((error) => {
+      this.#failed(error);
+      this.#tell(error, decoded);
       const frame = errorFrame(error);
       this.#reply(frame);
-      this.#end(CODES[frame.code].close === undefined ? "internal" : frame.code, frame.message);
+      const code = CODES[frame.code].close === undefined ? "internal" : frame.code;
+      this.#end(code, frame.message, true);
     });
   }
 
@@ -153,12 +198,13 @@ export class Dialog {
       this.#reply(errorFrame(error));
       this.#mustConnect = true;
       this.#state = "new";
-      this.#drainWaiting();
       return;
     }
-    const identity = opening.token === undefined && this.#terms.identity !== undefined
+    const { token } = opening;
+    if (token !== undefined) this.#checkFailures();
+    const identity = token === undefined && this.#terms.identity !== undefined
       ? this.#terms.identity
-      : await this.#authenticator.identify(opening.token);
+      : await this.#authenticator.identify(token, this.#terms.request);
     const named = opening.clientId === undefined && this.#terms.clientId !== undefined
       ? { ...opening, clientId: this.#terms.clientId, secret: undefined }
       : opening;
@@ -168,11 +214,12 @@ export class Dialog {
     this.#attached(opened.session);
     this.#reply(opened.frame);
     opened.start();
-    this.#drainWaiting();
+    this.#goOn();
   }
 
   async #openFixed(text: string): Promise<void> {
-    const identity = this.#terms.identity ?? await this.#authenticator.identify(undefined);
+    const identity = this.#terms.identity ??
+      await this.#authenticator.identify(undefined, this.#terms.request);
     const { clientId: name } = this.#terms;
     const { session } = await this.#hub.attach({
       identity,
@@ -182,8 +229,9 @@ export class Dialog {
     }, this.#connection);
     if (this.#isEnded) return this.#detach(session, "lost");
     this.#attached(session);
-    this.#handleText(text);
-    this.#drainWaiting();
+    this.#backlog?.begin(this.#decode(text));
+    if (this.#backlog === undefined) this.#handleText(text);
+    else this.#goOn();
   }
 
   get #isEnded(): boolean {
@@ -191,51 +239,155 @@ export class Dialog {
   }
 
   #attached(session: Session): void {
-    this.#cancelTimeout?.();
+    this.#endHandshake();
     this.#session = session;
     this.#state = "attached";
   }
 
-  #drainWaiting(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingCharacters = 0;
-    for (const text of waiting) this.receive(text);
+  /** A client that sends on behind a close frame may be cut off before it reads it. */
+  #endFlood(): void {
+    const detail = this.#hub.context.limits.framesDetail;
+    this.#reply({ type: "error", code: "too_many_frames", message: detail });
+    this.#end("too_many_frames", detail);
+  }
+
+  #endHandshake(): void {
+    if (this.#cancelTimeout === undefined) return;
+    this.#cancelTimeout();
+    this.#cancelTimeout = undefined;
+    this.#hub.context.limits.endHandshake();
   }
 
   #handleText(text: string): void {
+    const batch = this.#decode(text);
+    for (let done = 0; done < batch.length; done++) {
+      // Nothing counts behind a disconnect.
+      if (this.#isEnded) return;
+      if (done > 0 && !this.#mayWork()) {
+        this.#beginBacklog().begin(batch, done);
+        this.#hub.context.slices.wait(this);
+        return;
+      }
+      this.#handle(this.#session!, batch[done]);
+    }
+  }
+
+  /** Whether more may be done in this turn. */
+  #mayWork(): boolean {
+    const { clock, slices } = this.#hub.context;
+    const now = clock.now();
+    if (Math.abs(now - this.#workedSince) >= SPAN) {
+      this.#workedSince = now;
+      this.#worked = 0;
+    }
+    return ++this.#worked <= slices.units;
+  }
+
+  #beginBacklog(): Backlog {
+    this.#backlog = new Backlog();
+    this.#terms.onBacklog?.(true);
+    return this.#backlog;
+  }
+
+  #endBacklog(): void {
+    if (this.#backlog === undefined) return;
+    this.#backlog = undefined;
+    this.#terms.onBacklog?.(false);
+  }
+
+  #defer(backlog: Backlog, text: string): void {
+    backlog.add(text);
+    const isOpening = this.#state === "opening";
+    if (backlog.size <= (isOpening ? MAX_OPENING_CHARACTERS : MAX_BACKLOG_CHARACTERS)) return;
+    if (isOpening) this.#end("rate_limited");
+    else this.#end("too_many_frames", "Frames come faster than they can be handled.");
+  }
+
+  /** The conversation is open, or may be opened again: what waited for that is handled. */
+  #goOn(): void {
+    if (this.#backlog !== undefined && this.resume()) this.#hub.context.slices.wait(this);
+  }
+
+  /** See {@linkcode Sliced.resume}. */
+  resume(): boolean {
+    const { slices, clock } = this.#hub.context;
+    this.#worked = 0;
+    this.#workedSince = clock.now();
+    try {
+      // Whatever is done may end the conversation, or begin to open it.
+      while (this.#backlog !== undefined && this.#state !== "opening") {
+        if (this.#backlog.isEmpty) this.#emptied(this.#backlog);
+        else if (++this.#worked > slices.units) return true;
+        else this.#handleNext(this.#backlog);
+      }
+    } catch (error) {
+      // Nobody else would catch it.
+      this.#tell(error);
+      this.#end("internal", undefined, true);
+    }
+    return false;
+  }
+
+  #handleNext(backlog: Backlog): void {
+    const frame = backlog.frame();
+    if (frame !== undefined) return this.#handle(this.#session!, frame);
+    const text = backlog.text()!;
+    if (maySettle(text) && !this.#pays(text)) return this.#endFlood();
+    if (this.#state !== "attached") return this.#open(text);
+    const batch = this.#decode(text);
+    if (batch.length === 0) return;
+    backlog.begin(batch, 1);
+    this.#handle(this.#session!, batch[0]);
+  }
+
+  #emptied({ closed }: Backlog): void {
+    this.#endBacklog();
+    if (closed !== undefined) this.closed(closed);
+  }
+
+  /** Frames of a text that a client with a session has sent; none if they are refused. */
+  #decode(text: string): readonly Decoded[] {
     const session = this.#session!;
     const { maxNesting } = this.#hub.context.settings.limits;
     this.#hub.presence.seen(session);
+    this.#worked += workOf(text);
     try {
       const batch = session.wire === "extended"
         ? decodeBatch(text, maxNesting)
         : [decodeFrame(text, maxNesting)];
-      for (const decoded of batch) {
-        // Nothing counts behind a disconnect.
-        if (this.#isEnded) return;
-        this.#handle(session, decoded);
-      }
+      const { clock, limits } = this.#hub.context;
+      // One of them is paid for.
+      if (batch.length <= 1 || this.#frames.take(clock.now(), batch.length - 1)) return batch;
+      this.#end("too_many_frames", limits.framesDetail);
     } catch (error) {
+      this.#tell(error);
       this.#reply(errorFrame(error));
     }
+    return [];
   }
 
   #handle(session: Session, decoded: Decoded): void {
     const id = session.wire === "extended" ? requestId(decoded) : {};
-    if (decoded.frame.type === "disconnect" && session.wire === "extended") {
-      return this.#leave(session, decoded);
-    }
-    const fail = (error: unknown) => this.#reply({ ...errorFrame(error), ...id });
+    const fail = (error: unknown) => {
+      this.#tell(error, decoded);
+      this.#reply({ ...errorFrame(error), ...id });
+    };
     try {
+      if (decoded.frame.type === "disconnect" && session.wire === "extended") {
+        return this.#leave(session, decoded);
+      }
       const speaker = { hub: this.#hub, session, connection: this.#connection };
-      const reply = handleFrame(speaker, decoded);
+      const reply = decoded.frame.type === "auth.refresh"
+        ? this.#refresh(session, decoded)
+        : handleFrame(speaker, decoded);
       if (reply instanceof Promise) {
         reply.then(({ frame, after }) => {
           if (frame !== undefined) this.#reply({ ...frame, ...id });
           after?.();
         }).catch(fail);
       } else if (reply.frame !== undefined) {
+        // To settle what was sent is no more than what was sent.
+        if (settles(reply.frame)) this.#frames.refund();
         this.#reply({ ...reply.frame, ...id });
       }
     } catch (error) {
@@ -243,9 +395,41 @@ export class Dialog {
     }
   }
 
+  async #refresh(session: Session, { frame }: Decoded): Promise<Reply> {
+    this.#checkFailures();
+    const refreshed = await refresh({
+      hub: this.#hub,
+      authenticator: this.#authenticator,
+      session,
+      connection: this.#connection,
+      request: this.#terms.request,
+    }, frame).catch((error: unknown) => {
+      this.#failed(error);
+      throw error;
+    });
+    return { frame: refreshed };
+  }
+
+  #checkFailures(): void {
+    this.#hub.context.limits.checkFailures(this.#terms.address);
+  }
+
+  /** Logs why a frame has failed, or the whole connection. */
+  #tell(error: unknown, decoded?: Decoded): void {
+    const { identity, address: peer, clientId: name } = this.#terms;
+    const { subject, clientId } = this.#session?.owner ??
+      { subject: identity?.subject, clientId: name };
+    tellFailure(this.#hub.context, error, { peer, subject, clientId }, decoded);
+  }
+
+  #failed(error: unknown): void {
+    this.#hub.context.limits.failed(this.#terms.address, error);
+  }
+
   #leave(session: Session, decoded: Decoded): void {
     const forget = booleanField(decoded.frame, "forget");
     this.#state = "ended";
+    this.#endBacklog();
     this.#detach(session, forget ? "forget" : "left");
     this.#connection.close("normal");
   }
@@ -259,11 +443,13 @@ export class Dialog {
     if (this.#state !== "ended") this.#connection.send(JSON.stringify(frame), 0);
   }
 
-  #end(code: Code, detail?: string): void {
+  #end(code: Code, detail?: string, isTold = false): void {
     if (this.#state === "ended") return;
+    if (!isTold) this.#tell(new PushError(code, detail));
     this.#state = "ended";
-    this.#cancelTimeout?.();
-    this.#waiting = [];
+    this.#endHandshake();
+    // The peer's close is read, too.
+    this.#endBacklog();
     if (this.#session !== undefined) this.#detach(this.#session, "lost");
     this.#connection.close(code, detail);
   }
@@ -273,10 +459,28 @@ export class Dialog {
   }
 }
 
+/** Whether a frame may be one that is given back what it cost: it pays when it is handled. */
+function maySettle(text: string): boolean {
+  return text.length <= LONGEST_SETTLING && SETTLING.test(text);
+}
+
+/** Whether a frame answers that something outstanding was settled. */
+export function settles(frame: GatewayFrame): boolean {
+  return (frame.type === "ack_received" || frame.type === "nack_received") && frame.ok;
+}
+
 /** The frame that tells a client what went wrong. */
 export function errorFrame(error: unknown): GatewayFrame & { type: "error"; code: Code } {
   const known = error instanceof PushError ? error : new PushError("internal");
-  return { type: "error", code: known.code, message: known.message };
+  const channel = known instanceof Forbidden ? known.channel ?? undefined : undefined;
+  const wait = retryAfter(known);
+  return {
+    type: "error",
+    code: known.code,
+    message: known.message,
+    ...(channel === undefined ? {} : { channel }),
+    ...(wait === undefined ? {} : { retry_after: wait }),
+  };
 }
 
 /** The request id to echo, if the frame has a usable one. */

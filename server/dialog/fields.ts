@@ -121,7 +121,10 @@ export function metadataField(
   if (value === undefined || value === null) return undefined;
   if (!isObject(value)) refuse(field, "an object", value);
   if (byteLength(JSON.stringify(value)) > maxBytes) {
-    throw new PushError("message_too_large", `Field '${field}' is larger than ${maxBytes} bytes.`);
+    throw new PushError(
+      "metadata_too_large",
+      `Field '${field}' is larger than ${maxBytes} bytes (maxMetadataBytes).`,
+    );
   }
   return value;
 }

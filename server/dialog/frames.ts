@@ -1,10 +1,14 @@
 import {
   type Decoded,
   type GatewayFrame,
+  isSeq,
   type JsonObject,
   memberText,
+  type PresenceEntry,
   PushError,
 } from "@push/client/protocol";
+import { Forbidden } from "../access/permits.ts";
+import { knownTo, seenBy } from "../access/seen.ts";
 import {
   booleanField,
   byteLength,
@@ -70,6 +74,9 @@ const handlers: { readonly [type: string]: Handler | undefined } = Object.assign
 
 const EXTENDED = new Set(["ack", "nack", "renew"]);
 
+/** Channels that sessions are making: a list that is asked for behind them has them. */
+const making = new WeakMap<Session, Promise<void>>();
+
 /**
  * Handles one frame of an attached session. Answers at once where nothing needs to be waited for.
  *
@@ -86,6 +93,11 @@ export function handleFrame(speaker: Speaker, decoded: Decoded): Reply | Promise
     );
   }
   const reply = handler(speaker, decoded);
+  if (reply instanceof Promise && (handler === create || handler === subscribe)) {
+    const { session } = speaker;
+    const made = Promise.allSettled([making.get(session), reply]).then(() => {});
+    making.set(session, made);
+  }
   // Whatever is not a publish has the same effect once and twice.
   return reply instanceof Promise && handler !== publish ? harmless(reply) : reply;
 }
@@ -101,16 +113,19 @@ export function payloadOf(decoded: Decoded, maxBytes: number): string {
   if (payload.length > maxBytes || byteLength(payload) > maxBytes) {
     throw new PushError(
       "message_too_large",
-      `The payload has ${byteLength(payload)} bytes, and at most ${maxBytes} are accepted.`,
+      `The payload has ${
+        byteLength(payload)
+      } bytes, and at most ${maxBytes} are accepted (maxMessageBytes).`,
     );
   }
   return payload;
 }
 
-async function create({ hub }: Speaker, { frame }: Decoded): Promise<Reply> {
+async function create({ hub, session }: Speaker, { frame }: Decoded): Promise<Reply> {
   const channel = channelField(frame);
   const { limits } = hub.context.settings;
   const metadata = metadataField(frame, "metadata", limits.maxMetadataBytes) ?? {};
+  if (!await session.permits.may("publish", channel)) throw new Forbidden("publish", channel);
   const ok = await hub.create(channel, metadata);
   return { frame: { type: "channel.created", channel, ok } };
 }
@@ -148,6 +163,10 @@ async function publish({ hub, session }: Speaker, decoded: Decoded): Promise<Rep
   const channel = channelField(frame);
   const payload = payloadOf(decoded, hub.context.settings.limits.maxMessageBytes);
   const options = { id: publishIdField(frame), echo: booleanField(frame, "echo") };
+  const number = session.wire === "extended" && isSeq(frame.request_id)
+    ? frame.request_id
+    : undefined;
+  hub.context.limits.checkPublish(session.publishes, number, payload.length);
   const { delivered, epoch, seq, duplicate } = await session.publish(channel, payload, options);
   if (session.wire === "fixed") {
     return { frame: { type: "channel.published", channel, delivered } };
@@ -166,9 +185,11 @@ async function publish({ hub, session }: Speaker, decoded: Decoded): Promise<Rep
   };
 }
 
-async function list({ hub }: Speaker): Promise<Reply> {
+async function list({ hub, session }: Speaker): Promise<Reply> {
+  await making.get(session);
+  const { permits } = session;
   const channels = (await hub.channels()).map(({ name }) => name);
-  return { frame: { type: "channel.list", channels } };
+  return { frame: { type: "channel.list", channels: await knownTo(permits, channels) } };
 }
 
 function heartbeat({ hub, session }: Speaker, { frame }: Decoded): Reply {
@@ -182,11 +203,17 @@ function heartbeat({ hub, session }: Speaker, { frame }: Decoded): Reply {
   };
 }
 
-function presence({ hub }: Speaker, { frame }: Decoded): Reply {
+function presence(
+  { hub, session: { permits } }: Speaker,
+  { frame }: Decoded,
+): Reply | Promise<Reply> {
   const all = frame.channel === undefined || frame.channel === null;
   const channel = all ? null : channelField(frame);
-  const entries = hub.presence.list(channel);
-  return { frame: { type: "presence.list", channel, presence: entries, clients: entries } };
+  const reply = (entries: PresenceEntry[]): Reply => ({
+    frame: { type: "presence.list", channel, presence: entries, clients: entries },
+  });
+  const seen = seenBy(permits, hub.presence, channel);
+  return seen instanceof Promise ? seen.then(reply) : reply(seen);
 }
 
 function messageAck({ session, connection }: Speaker, { frame }: Decoded): Reply {

@@ -19,7 +19,9 @@ import {
   stringField,
 } from "./fields.ts";
 import { harmless } from "../harmless.ts";
+import { secondsLeft } from "./refresh.ts";
 import type { Hub } from "../hub.ts";
+import { MAX_TOKEN } from "../access/authenticator.ts";
 import type { Identity } from "../access/identity.ts";
 import { hashSecret } from "../access/secrets.ts";
 import type { Session } from "../session/session.ts";
@@ -47,7 +49,6 @@ export interface Opened {
   start(): void;
 }
 
-const MAX_TOKEN = 16_384;
 const MAX_SECRET = 128;
 const MAX_INSTANCE = 64;
 /** Most subscriptions in one frame; each above the client's limit of channels is refused by itself. */
@@ -97,7 +98,7 @@ export async function open(
   opening: Opening,
   connection: Connection,
 ): Promise<Opened> {
-  const { random, settings } = hub.context;
+  const { random, settings, clock } = hub.context;
   const { clientId, instance, attempt } = opening;
   const named = clientId !== undefined && opening.secret === undefined;
   const secret = named ? undefined : opening.secret ?? randomId(random);
@@ -116,19 +117,22 @@ export async function open(
     wire: "extended",
   }, connection);
   const first = await Promise.all(
-    opening.subscriptions.map((each) => subscribe(session, each, connection)),
+    opening.subscriptions.map((each) => subscribe(hub, session, each, connection)),
   ).catch(async (error) => {
     // Nobody else knows of this session.
     await hub.detach(session, connection, "lost");
     throw error;
   });
   const { delivery, presence, limits } = settings;
+  const { owner } = session;
+  const left = secondsLeft(identity, clock.now());
   return {
     session,
     frame: {
       type: "connected",
       version: PROTOCOL_VERSION,
-      client_id: session.owner.clientId,
+      client_id: owner.clientId,
+      ...(owner.publicName === owner.clientId ? {} : { known_as: owner.publicName }),
       ...(secret !== undefined && opening.secret === undefined ? { secret } : {}),
       resumed,
       session_ttl: session.ttl / 1000,
@@ -139,6 +143,7 @@ export async function open(
       window_bytes: delivery.windowBytes,
       heartbeat_interval: presence.enabled ? presence.heartbeatInterval / 1000 : 0,
       max_message_bytes: limits.maxMessageBytes,
+      ...(left === undefined ? {} : { token_expires_in: left }),
       subscriptions: first.map(({ frame }) => frame),
     },
     start: () => first.forEach(({ start }) => start?.()),
@@ -146,6 +151,7 @@ export async function open(
 }
 
 async function subscribe(
+  hub: Hub,
   session: Session,
   { channel, ...start }: Start & { channel: string },
   connection: Connection,
@@ -167,6 +173,7 @@ async function subscribe(
     };
   } catch (error) {
     if (!(error instanceof PushError)) throw error;
+    hub.context.audit.refused(error, session.owner, "channel.subscribe", channel);
     return { frame: { type: "error", code: error.code, message: error.message, channel } };
   }
 }

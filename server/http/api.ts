@@ -1,4 +1,7 @@
-import { formatEventId, PushError } from "@push/client/protocol";
+import { formatEventId, type PresenceEntry, PushError } from "@push/client/protocol";
+import type { Identity } from "../access/identity.ts";
+import { demand, Permits } from "../access/permits.ts";
+import { seenBy } from "../access/seen.ts";
 import { channelField, integerField, publishIdField, stringField } from "../dialog/fields.ts";
 import { payloadOf } from "../dialog/frames.ts";
 import type { Hub } from "../hub.ts";
@@ -6,7 +9,7 @@ import type { DeadLetter, DeadLetterQuery } from "../stores/store.ts";
 import { type Body, json } from "./respond.ts";
 
 /** One route of the publish API. The caller has shown its token. */
-export type ApiRoute = (hub: Hub, url: URL, body: Body, subject: string) => Promise<Response>;
+export type ApiRoute = (hub: Hub, url: URL, body: Body, identity: Identity) => Promise<Response>;
 
 const MAX_SESSION_KEY = 1024;
 const MAX_LISTED = 1000;
@@ -17,19 +20,26 @@ export async function publish(
   hub: Hub,
   _url: URL,
   body: Body,
-  subject: string,
+  identity: Identity,
 ): Promise<Response> {
   const channel = channelField(body.frame);
   const payload = payloadOf(body, hub.context.settings.limits.maxMessageBytes);
   const id = publishIdField(body.frame);
-  const published = await hub.publish(channel, payload, { id, subject });
+  await demand(hub.context.authorization, identity, "publish", channel);
+  const published = await hub.publish(channel, payload, { id, subject: identity.subject });
   const { epoch, seq, delivered, duplicate } = published;
   const event_id = formatEventId(channel, epoch, seq);
   return json({ event_id, channel, epoch, seq, delivered, duplicate });
 }
 
 /** `GET /api/push/channels` */
-export async function channels(hub: Hub): Promise<Response> {
+export async function channels(
+  hub: Hub,
+  _url: URL,
+  _body: Body,
+  identity: Identity,
+): Promise<Response> {
+  await demandAdmin(hub, identity);
   const listed = await hub.channels();
   return json({
     channels: listed.map(({ name, epoch, head, oldest, createdAt, metadata }) => ({
@@ -45,19 +55,35 @@ export async function channels(hub: Hub): Promise<Response> {
 }
 
 /** `GET /api/push/presence?channel=` */
-export function presence(hub: Hub, url: URL): Promise<Response> {
+export async function presence(
+  hub: Hub,
+  url: URL,
+  _body: Body,
+  identity: Identity,
+): Promise<Response> {
   const channel = channelOf(url);
-  const entries = hub.presence.list(channel);
-  return Promise.resolve(json({ channel, presence: entries, clients: entries }));
+  const entries = await seen(hub, identity, channel);
+  return json({ channel, presence: entries, clients: entries });
 }
 
 /** `GET /api/push/poll/presence?channel=`: the fixed wire has one key. */
-export function pollPresence(hub: Hub, url: URL): Promise<Response> {
-  return Promise.resolve(json({ presence: hub.presence.list(channelOf(url)) }));
+export async function pollPresence(
+  hub: Hub,
+  url: URL,
+  _body: Body,
+  identity: Identity,
+): Promise<Response> {
+  return json({ presence: await seen(hub, identity, channelOf(url)) });
 }
 
 /** `GET /api/push/dead-letters?channel=&session=&seq=&limit=` */
-export async function deadLetters(hub: Hub, url: URL): Promise<Response> {
+export async function deadLetters(
+  hub: Hub,
+  url: URL,
+  _body: Body,
+  identity: Identity,
+): Promise<Response> {
+  await demandAdmin(hub, identity);
   const query = queryOf({
     channel: url.searchParams.get("channel"),
     session: url.searchParams.get("session"),
@@ -69,9 +95,33 @@ export async function deadLetters(hub: Hub, url: URL): Promise<Response> {
 }
 
 /** `POST /api/push/dead-letters/redrive` */
-export async function redrive(hub: Hub, _url: URL, body: Body): Promise<Response> {
+export async function redrive(
+  hub: Hub,
+  _url: URL,
+  body: Body,
+  identity: Identity,
+): Promise<Response> {
+  await demandAdmin(hub, identity);
   const letters = await hub.redrive(queryOf(body.frame));
   return json({ redriven: letters.length, dead_letters: letters.map(describe) });
+}
+
+/**
+ * Lets operators pass.
+ *
+ * @throws {Forbidden} without the right `admin`
+ * @throws {PushError} `unavailable` if that could not be found out
+ */
+export function demandAdmin(hub: Hub, identity: Identity): Promise<void> {
+  return demand(hub.context.authorization, identity, "admin", null);
+}
+
+async function seen(
+  hub: Hub,
+  identity: Identity,
+  channel: string | null,
+): Promise<PresenceEntry[]> {
+  return await seenBy(new Permits(hub.context.authorization, identity), hub.presence, channel);
 }
 
 function channelOf(url: URL): string | null {

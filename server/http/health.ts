@@ -1,5 +1,6 @@
 import type { Json } from "@push/client/protocol";
 import type { Hub } from "../hub.ts";
+import { limitHits } from "../limits/hits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { StoreStats } from "../stores/store.ts";
 import { json } from "./respond.ts";
@@ -110,6 +111,7 @@ export async function metrics({ hub, sockets, pollers, streams }: Vitals): Promi
     by("code", counters.closed),
   );
   family("errors_total", "counter", "Errors answered.", by("code", counters.errors));
+  family("limit_hits_total", "counter", "Requests and frames beyond a limit.", limitHits(counters));
   family("connections", "gauge", "Connections now.", [
     ['{transport="websocket"}', sockets],
     ['{transport="sse"}', streams],

@@ -34,12 +34,16 @@ export class Origins {
     this.#listensAt = listensAt;
   }
 
-  /** Judges a request by the page that sent it. */
-  judge(request: Request, url: URL): OriginVerdict {
+  /**
+   * Judges a request by the page that sent it.
+   *
+   * @param secure whether it came over TLS: a page that did not is then none of the gateway's own
+   */
+  judge(request: Request, url: URL, secure = false): OriginVerdict {
     const origin = request.headers.get("origin");
     const isAny = this.#allowed.has(ANY);
     if (origin === null) return isEmbedded(request) && !isAny ? EMBEDDED : NO_PAGE;
-    const allowed = isAny || this.#allowed.has(origin) || this.#isOwn(origin, url);
+    const allowed = isAny || this.#allowed.has(origin) || this.#isOwn(origin, url, secure);
     return {
       allowed,
       headers: {
@@ -52,11 +56,12 @@ export class Origins {
   }
 
   /** Whether a page is of the gateway's own host, or both are this machine's. */
-  #isOwn(origin: string, url: URL): boolean {
+  #isOwn(origin: string, url: URL, secure: boolean): boolean {
     const page = URL.parse(origin);
     if (page === null || page.host === "") return false;
     // Behind a proxy that speaks TLS the page has another scheme, and so another port by default.
-    if (URL.parse(`${page.protocol}//${url.host}`)?.host === page.host) return true;
+    const isSame = URL.parse(`${page.protocol}//${url.host}`)?.host === page.host;
+    if (isSame && !(secure && page.protocol === "http:")) return true;
     return isOfThisMachine(page.hostname) && isOfThisMachine(this.#listensAt ?? url.hostname);
   }
 }
@@ -88,6 +93,7 @@ function isEmbedded({ headers }: Request): boolean {
   return headers.get("sec-fetch-dest") !== "document";
 }
 
-function isOfThisMachine(hostname: string): boolean {
+/** Whether a host in a URL names this machine. */
+export function isOfThisMachine(hostname: string): boolean {
   return isLoopback(hostname.replace(/^\[|\]$/g, "")) || hostname.endsWith(".localhost");
 }

@@ -5,9 +5,9 @@ import {
   type GatewayFrame,
   type JsonObject,
   memberText,
-  PushError,
+  type RefreshedFrame,
 } from "@push/client/protocol";
-import { errorFrame, requestId } from "../dialog/dialog.ts";
+import { errorFrame, requestId, settles } from "../dialog/dialog.ts";
 import {
   booleanField,
   clientIdField,
@@ -21,9 +21,14 @@ import {
 import { handleFrame } from "../dialog/frames.ts";
 import { randomId } from "../clock.ts";
 import { open, type Opened, type Opening, readOpening, sessionTtl } from "../dialog/handshake.ts";
+import type { HubContext } from "../context.ts";
+import { refresh } from "../dialog/refresh.ts";
+import { unexpected } from "../logging/unexpected.ts";
+import { tellFailure } from "../dialog/refusal.ts";
+import type { Door, Visitor } from "./door.ts";
 import type { Hub } from "../hub.ts";
-import type { Authenticator } from "../access/authenticator.ts";
-import { bearerToken, hashSecret } from "../access/secrets.ts";
+import { MAX_TOKEN } from "../access/authenticator.ts";
+import { hashSecret } from "../access/secrets.ts";
 import { adoptPositions, pollToken, readPositions } from "./poll_fields.ts";
 import type { PollTerms } from "./poll_records.ts";
 import type { Poller, Pollers, PollOptions } from "./pollers.ts";
@@ -32,15 +37,15 @@ import { type Body, json, jsonText } from "./respond.ts";
 /** What the poll routes work with. */
 export interface PollContext {
   readonly hub: Hub;
-  readonly authenticator: Authenticator;
+  readonly door: Door;
   readonly pollers: Pollers;
 }
 
 /** One route under `/api/push/poll/`. */
-export type PollRoute = (context: PollContext, request: Request, body: Body) => Promise<Response>;
+export type PollRoute = (context: PollContext, visitor: Visitor, body: Body) => Promise<Response>;
 
 const MAX_FRAMES = 1024;
-const MAX_TOKEN = 16_384;
+const MAX_TICKET = 64;
 /** Milliseconds that a poll is held even if it does not want to wait: what is there has to be read. */
 const SHORTEST_HOLD = 50;
 const SUBSCRIBES: ReadonlySet<unknown> = new Set(["channel.subscribe", "channel.unsubscribe"]);
@@ -51,6 +56,7 @@ export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
   register,
   messages,
   send,
+  refresh: refreshToken,
   unregister,
   subscribe: named("channel.subscribe", ["channel"], ["ok", "channel"]),
   unsubscribe: named("channel.unsubscribe", ["channel"], ["ok", "channel"]),
@@ -62,29 +68,30 @@ export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
 };
 
 async function register(
-  { hub, authenticator, pollers }: PollContext,
-  request: Request,
+  { hub, door, pollers }: PollContext,
+  visitor: Visitor,
   { frame }: Body,
 ): Promise<Response> {
   const { connect } = frame;
-  const bodyToken = stringField(frame, "auth_token", MAX_TOKEN);
-  const token = bodyToken ?? bearerToken(request.headers.get("authorization"));
+  const token = stringField(frame, "auth_token", MAX_TOKEN);
+  const ticket = stringField(frame, "ticket", MAX_TICKET);
   if (connect !== undefined) {
     if (!isObject(connect)) refuse("connect", "a connect frame", connect);
     const opening = readOpening(connect);
-    const identity = await authenticator.identify(opening.token ?? token);
+    const identity = await door.identify(visitor, { token: opening.token ?? token, ticket });
     const registered = await pollers.register(async (connection) => {
       const opened = await open(hub, identity, opening, connection);
       return { ...opened, terms: termsOf(opening, opened) };
-    });
+    }, visitor.peer.address);
     return json({
       client_id: registered.poller.session.owner.clientId,
       poll_token: registered.token,
       connected: registered.frame,
     });
   }
-  const identity = await authenticator.identify(token);
+  // A mistake costs no ticket.
   const name = clientIdField(frame);
+  const identity = await door.identify(visitor, { token, ticket });
   const { token: poll_token, poller } = await pollers.register(async (connection, token) => {
     const { random, clock } = hub.context;
     const who = name === undefined && pollers.isShared
@@ -100,7 +107,7 @@ async function register(
       wire: "fixed",
     }, connection);
     return { session, terms };
-  });
+  }, visitor.peer.address);
   return json({ client_id: poller.session.owner.clientId, poll_token });
 }
 
@@ -125,8 +132,8 @@ function termsOf(
 
 function messages(
   { hub, pollers }: PollContext,
-  request: Request,
-  { frame }: Body,
+  { request }: Visitor,
+  { frame, text }: Body,
 ): Promise<Response> {
   const { longPollTimeout } = hub.context.settings.polling;
   const asked = secondsField(frame, "timeout", 86_400);
@@ -140,38 +147,94 @@ function messages(
     hub.drained(session);
     const frames = await waiting;
     return jsonText(`{"messages":[${frames.join(",")}],"poll_interval_hint":0}`);
-  });
+  }, { polls: true, size: text.length });
 }
 
 /** Frames of `@push/client`, handled as if they had come over a WebSocket. */
 function send(
-  { hub, pollers }: PollContext,
-  _request: Request,
+  context: PollContext,
+  visitor: Visitor,
   body: Body,
 ): Promise<Response> {
+  const { hub, pollers } = context;
   objectsField(body.frame, "frames", MAX_FRAMES);
   const { maxNesting } = hub.context.settings.limits;
   const token = pollToken(body.frame);
   return pollers.request(token, async (poller) => {
     const decoded = decodeBatch(memberText(body, "frames") ?? "[]", maxNesting);
+    const { limits, clock } = hub.context;
+    // One of them is paid for.
+    if (decoded.length > 1 && !poller.frames.take(clock.now(), decoded.length - 1)) {
+      throw limits.tooManyFrames(poller.frames, decoded.length - 1);
+    }
     const end = decoded.findIndex(({ frame }) => frame.type === "disconnect");
     const before = end < 0 ? decoded : decoded.slice(0, end);
     const forget = end >= 0 && booleanField(decoded[end].frame, "forget");
     const replies = await Promise.all(
       before.map((each) =>
         SUBSCRIBES.has(each.frame.type)
-          ? answer(each, () => pollers.request(token, (now) => run(hub, now, each), CHANGES))
-          : answer(each, () => run(hub, poller, each))
+          ? answer(
+            hub.context,
+            each,
+            () => pollers.request(token, (now) => run(hub, visitor, now, each), CHANGES),
+          )
+          : each.frame.type === "auth.refresh"
+          ? answer(hub.context, each, () => guess(context, visitor, poller, each.frame))
+          : answer(hub.context, each, () => run(hub, visitor, poller, each))
       ),
     );
     if (end >= 0) await pollers.unregister(token, forget);
     return json({ frames: replies.filter((reply) => reply !== undefined) });
+  }, { size: body.text.length });
+}
+
+/** Goes on with another token. */
+function refreshToken(
+  context: PollContext,
+  visitor: Visitor,
+  { frame }: Body,
+): Promise<Response> {
+  return context.pollers.request(pollToken(frame), async (poller) => {
+    const { expires_in } = await showToken(context, visitor, poller, frame);
+    return json({ ok: true, expires_in });
   });
+}
+
+/** A token in a frame of several: the answer to the request does not show that it is wrong. */
+async function guess(
+  context: PollContext,
+  visitor: Visitor,
+  poller: Poller,
+  frame: JsonObject,
+): Promise<RefreshedFrame> {
+  const { limits } = context.hub.context;
+  limits.checkFailures(visitor.peer.address);
+  try {
+    return await showToken(context, visitor, poller, frame);
+  } catch (error) {
+    limits.failed(visitor.peer.address, error);
+    tellRefusal(context.hub, visitor, poller, { frame, text: "" }, error);
+    throw error;
+  }
+}
+
+async function showToken(
+  { hub, door, pollers }: PollContext,
+  visitor: Visitor,
+  poller: Poller,
+  frame: JsonObject,
+): Promise<RefreshedFrame> {
+  const { session, connection } = poller;
+  const { authenticator } = door;
+  const request = door.about(visitor);
+  const refreshed = await refresh({ hub, authenticator, session, connection, request }, frame);
+  await pollers.changed(poller);
+  return refreshed;
 }
 
 async function unregister(
   { pollers }: PollContext,
-  _request: Request,
+  _visitor: Visitor,
   { frame }: Body,
 ): Promise<Response> {
   await pollers.unregister(pollToken(frame), booleanField(frame, "forget"));
@@ -180,16 +243,16 @@ async function unregister(
 
 function publish(
   context: PollContext,
-  _request: Request,
+  visitor: Visitor,
   body: Body,
 ): Promise<Response> {
   publishIdField(body.frame);
   return context.pollers.request(pollToken(body.frame), async (poller) => {
     const frame = { ...body.frame, type: "channel.publish" };
-    const reply = await handled(context.hub, poller, { frame, text: body.text });
+    const reply = await handled(context.hub, visitor, poller, { frame, text: body.text });
     const { delivered } = reply as { delivered: number };
     return json({ ok: true, channel: body.frame.channel, delivered });
-  });
+  }, { size: body.text.length });
 }
 
 /** A route that is one frame of the fixed wire in other clothes. */
@@ -198,33 +261,62 @@ function named(
   takes: readonly string[],
   gives: readonly string[],
 ): PollRoute {
-  return ({ hub, pollers }, _request, { frame }) =>
+  return ({ hub, pollers }, visitor, { frame, text }) =>
     pollers.request(pollToken(frame), async (poller) => {
       const inner: JsonObject = { type };
       for (const key of takes) if (Object.hasOwn(frame, key)) inner[key] = frame[key];
-      const reply = await handled(hub, poller, { frame: inner, text: JSON.stringify(inner) });
+      const decoded = { frame: inner, text: JSON.stringify(inner) };
+      const reply = await handled(hub, visitor, poller, decoded);
+      // To settle what was sent is no more than what was sent.
+      if (settles(reply)) poller.frames.refund();
       const picked = gives.map((key) => [key, (reply as unknown as JsonObject)[key]]);
       return json(Object.fromEntries(picked));
-    }, { subscribes: SUBSCRIBES.has(type) });
+    }, { subscribes: SUBSCRIBES.has(type), size: text.length });
 }
 
-async function handled(hub: Hub, poller: Poller, decoded: Decoded): Promise<GatewayFrame> {
-  return (await run(hub, poller, decoded))!;
+async function handled(
+  hub: Hub,
+  visitor: Visitor,
+  poller: Poller,
+  decoded: Decoded,
+): Promise<GatewayFrame> {
+  return (await run(hub, visitor, poller, decoded))!;
 }
 
 /** Handles a frame. Its answer leaves with this response, and what flows with the next poll. */
 async function run(
   hub: Hub,
-  { session, connection }: Poller,
+  visitor: Visitor,
+  poller: Poller,
   decoded: Decoded,
 ): Promise<GatewayFrame | undefined> {
-  const reply = await handleFrame({ hub, session, connection }, decoded);
-  reply.after?.();
-  return reply.frame;
+  const { session, connection } = poller;
+  try {
+    const reply = await handleFrame({ hub, session, connection }, decoded);
+    reply.after?.();
+    return reply.frame;
+  } catch (error) {
+    tellRefusal(hub, visitor, poller, decoded, error);
+    throw error;
+  }
+}
+
+/** Logs that a poller was refused. What nobody expects is logged where the request is answered. */
+function tellRefusal(
+  { context }: Hub,
+  { peer: { address: peer } }: Visitor,
+  { session: { owner: { subject, clientId } } }: Poller,
+  decoded: Decoded,
+  error: unknown,
+): void {
+  if (unexpected(error) === undefined) {
+    tellFailure(context, error, { peer, subject, clientId }, decoded);
+  }
 }
 
 /** The answer to one frame of several: what goes wrong with it is told in its place. */
 async function answer(
+  { log, metrics }: HubContext,
   decoded: Decoded,
   handle: () => Promise<GatewayFrame | undefined>,
 ): Promise<GatewayFrame | undefined> {
@@ -233,7 +325,10 @@ async function answer(
     const frame = await handle();
     return frame === undefined ? undefined : { ...frame, ...id };
   } catch (error) {
-    if (!(error instanceof PushError)) console.error(error);
-    return { ...errorFrame(error), ...id };
+    const surprise = unexpected(error);
+    if (surprise !== undefined) log.failure("request.failed", surprise);
+    const frame = errorFrame(error);
+    metrics.count(metrics.errors, frame.code);
+    return { ...frame, ...id };
   }
 }

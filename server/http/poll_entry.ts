@@ -1,4 +1,7 @@
 import type { Code } from "@push/client/protocol";
+import type { Bucket } from "../limits/bucket.ts";
+import type { Place } from "../limits/connections.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Session } from "../session/session.ts";
 import type { LongPollConnection } from "../transports/longpoll.ts";
 import type { PollTerms } from "./poll_records.ts";
@@ -7,6 +10,10 @@ import type { PollTerms } from "./poll_records.ts";
 export interface Poller {
   readonly session: Session;
   readonly connection: LongPollConnection;
+  /** That it is counted. */
+  readonly place: Place;
+  /** What it may send. */
+  readonly frames: Bucket;
 }
 
 /** What becomes of a poller's connection: it may be taken while it is being attached. */
@@ -15,10 +22,13 @@ export interface PollFate {
   ended: Code | "normal" | undefined;
   /** Does what has to be done then. */
   onEnd: (() => void) | undefined;
+  /** Does what has to be done when its session has lost a channel for want of a right. */
+  onBarred: (() => void) | undefined;
+  readonly place: Place;
 }
 
 /** What a {@linkcode PollEntry} is made of. */
-export interface PollEntryParts extends Poller {
+export interface PollEntryParts extends Pick<Poller, "session" | "connection"> {
   readonly terms: PollTerms;
   readonly fate: PollFate;
 }
@@ -34,6 +44,9 @@ export class PollEntry implements Poller {
   /** Names its connection as the session's holder. */
   readonly holder: string;
   readonly fate: PollFate;
+  readonly frames: Bucket;
+  /** Polls that it may begin. */
+  readonly polls: Bucket;
   /** Sweeps that found it without a request. */
   idleSweeps = 0;
   /** Requests under way. */
@@ -44,13 +57,24 @@ export class PollEntry implements Poller {
   told: string | undefined;
 
   /** @param hash hash of its token */
-  constructor(hash: string, { session, connection, terms, fate }: PollEntryParts) {
+  constructor(
+    hash: string,
+    { session, connection, terms, fate }: PollEntryParts,
+    limits: Limits,
+  ) {
     this.hash = hash;
+    this.frames = limits.frames();
+    this.polls = limits.polls();
     this.session = session;
     this.connection = connection;
     this.terms = terms;
     this.holder = session.holder;
     this.fate = fate;
+  }
+
+  /** See {@linkcode Poller.place}. */
+  get place(): Place {
+    return this.fate.place;
   }
 
   /** The channels that it is subscribed to, as one text. */

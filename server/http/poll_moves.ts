@@ -112,13 +112,14 @@ export class PollMoves {
       () => this.#hub.attach({ ...terms, identity, ttl, wire, from }, connection),
     );
     this.#hub.context.metrics.pollsMoved++;
+    let channels: readonly string[];
     try {
       // Only now does the other node change nothing any more.
       const [latest, flights] = await Promise.all([
         this.#records.find(hash),
         this.#records.findFlights(from),
       ]);
-      const { channels } = latest === undefined || hasEnded(latest) ? record : latest;
+      ({ channels } = latest === undefined || hasEnded(latest) ? record : latest);
       if (fate.ended !== undefined) throw new PushError("replaced");
       const { holder, generation } = session;
       const isKept = await this.#records.keep(hash, { ...record, channels, holder, generation });
@@ -131,7 +132,9 @@ export class PollMoves {
       throw error;
     }
     const entry = this.#host.add(hash, { session, connection, terms, fate });
-    entry.told = entry.names;
+    // Where its right to one is lost, others are to know that, too.
+    const isUnchanged = entry.names === [...channels].sort().join(" ");
+    entry.told = isUnchanged ? entry.names : undefined;
     return entry;
   }
 

@@ -38,8 +38,12 @@ export type AttachPoller = (
 export interface PollOptions {
   /** Whether it may change which channels the poller is subscribed to. */
   readonly subscribes?: boolean;
-  /** False for a part of a request: whether the poller is here was seen to. */
+  /** False for a part of a request: whether the poller is here, and may ask, was seen to. */
   readonly verifies?: boolean;
+  /** Whether it asks for messages. */
+  readonly polls?: boolean;
+  /** Characters of what was sent. */
+  readonly size?: number;
 }
 
 /** How long a poller may go without a request before its connection counts as lost. */
@@ -73,7 +77,7 @@ export class Pollers {
       this.#telling = new PollTelling(this.#records);
       this.#moves = new PollMoves(hub, this.#records, {
         present: (hash) => this.#entries.get(hash),
-        connect: () => this.#connect(),
+        connect: () => this.#connect(undefined),
         add: (hash, parts) => this.#add(hash, parts),
       });
     }
@@ -94,12 +98,18 @@ export class Pollers {
     return this.#active;
   }
 
-  /** Begins a poller; returns its token. */
+  /**
+   * Begins a poller; returns its token.
+   *
+   * @param address where it comes from
+   */
   async register(
     attach: AttachPoller,
+    address: string | undefined,
   ): Promise<{ token: string; poller: Poller; frame?: ConnectedFrame }> {
     const token = randomId(this.#hub.context.random);
-    const [connection, fate] = this.#connect();
+    this.#hub.context.limits.connections.check(address);
+    const [connection, fate] = this.#connect(address);
     const attached = await attachOrClose(connection, () => harmless(attach(connection, token)));
     const { metrics } = this.#hub.context;
     metrics.count(metrics.connections, connection.transport);
@@ -129,13 +139,16 @@ export class Pollers {
   async request<T>(
     token: string,
     handle: (poller: Poller) => Promise<T> | T,
-    { subscribes = false, verifies = true }: PollOptions = {},
+    { subscribes = false, verifies = true, polls = false, size = 0 }: PollOptions = {},
   ): Promise<T> {
+    const { limits } = this.#hub.context;
     const hash = hashSecret(token);
     for (let tries = 1;; tries++) {
       // Without waiting where nobody else can have it: requests are begun in the order they came.
       let entry = this.#entries.get(hash) ?? await this.#come(hash);
+      if (verifies && tries === 1) limits.checkRequest(entry.frames, entry.polls, polls, size);
       if (verifies && this.#moves !== undefined) entry = await this.#moves.verified(entry);
+      if (entry.fate.ended === undefined) this.#hub.look(entry.session);
       const { ended } = entry.fate;
       const mayRetry = tries < MAX_TRIES;
       // Another node has taken it since: only the store can say that somebody else has its session.
@@ -179,6 +192,11 @@ export class Pollers {
     connection.close("normal");
   }
 
+  /** A poller's client has another token: other nodes are to know. What fails is tried again. */
+  async changed(poller: Poller): Promise<void> {
+    if (poller instanceof PollEntry) await this.#telling?.tell(poller).catch(() => {});
+  }
+
   /** Stops its timers. */
   stop(): void {
     this.#sweeping?.();
@@ -188,29 +206,32 @@ export class Pollers {
   }
 
   /** A connection without a session. */
-  #connect(): [connection: LongPollConnection, fate: PollFate] {
-    const { clock, turn, settings, metrics } = this.#hub.context;
-    if (this.size >= settings.limits.maxConnections) throw new PushError("too_many_connections");
+  #connect(address: string | undefined): [connection: LongPollConnection, fate: PollFate] {
+    const { clock, turn, settings, metrics, limits: { connections } } = this.#hub.context;
+    const place = connections.enter(address);
     const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };
-    const fate: PollFate = { ended: undefined, onEnd: undefined };
+    const fate: PollFate = { ended: undefined, onEnd: undefined, onBarred: undefined, place };
     const connection = new LongPollConnection(terms, (code) => {
       metrics.count(metrics.closed, code);
       fate.ended = code;
       this.#active--;
+      connections.leave(place);
       fate.onEnd?.();
-    });
+    }, () => fate.onBarred?.());
     this.#active++;
     return [connection, fate];
   }
 
   #add(hash: string, parts: PollEntryParts): PollEntry {
-    const entry = new PollEntry(hash, parts);
+    const entry = new PollEntry(hash, parts, this.#hub.context.limits);
     this.#entries.set(hash, entry);
     this.#sweeping ??= this.#scheduleSweep();
     if (this.isShared) {
       const end = () => this.#ended(entry);
       if (entry.fate.ended === undefined) entry.fate.onEnd = end;
       else end();
+      // A node that takes it later must not take up the channel again.
+      entry.fate.onBarred = () => void this.#telling?.tell(entry).catch(() => {});
     }
     return entry;
   }
@@ -218,6 +239,12 @@ export class Pollers {
   /** A connection was closed; where nodes share sessions, the next request may take it up again. */
   #ended({ hash, holder, session, connection, fate: { ended } }: PollEntry): void {
     if (ended === "normal" || ended === "idle_timeout") return;
+    // Whoever was revoked goes on at no node.
+    if (ended === "token_invalid" || ended === "unknown_session") {
+      this.#entries.delete(hash);
+      this.#records?.end(hash, { forgets: ended === "unknown_session" }).catch(() => {});
+      return;
+    }
     const { flights } = session;
     if (flights.size > 0) this.#records?.keepFlights(holder, flights).catch(() => {});
     // Requests of one that drains are sent away.

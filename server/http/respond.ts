@@ -7,6 +7,7 @@ import {
   PushError,
 } from "@push/client/protocol";
 import { isObject } from "../dialog/fields.ts";
+import { retryAfter } from "../limits/throttled.ts";
 
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" } as const;
 
@@ -33,8 +34,11 @@ export function failure(error: unknown, headers: Record<string, string> = {}): R
   const { status } = CODES[known.code];
   const more: Record<string, string> = { ...headers };
   if (status === 401) more["www-authenticate"] = 'Bearer realm="push"';
-  if (status === 503 || status === 429) more["retry-after"] = "1";
-  return json({ ok: false, error: known.message, code: known.code }, status || 500, more);
+  const wait = retryAfter(known);
+  if (wait !== undefined) more["retry-after"] = `${Math.max(Math.ceil(wait), 1)}`;
+  else if (status === 503 || status === 429) more["retry-after"] = "1";
+  const body = { ok: false, error: known.message, code: known.code };
+  return json(wait === undefined ? body : { ...body, retry_after: wait }, status || 500, more);
 }
 
 /** A failure with the text of its code. */
@@ -72,7 +76,10 @@ export async function readBody(
 
 async function readText(request: Request, maxBytes: number): Promise<string> {
   const tooLarge = () =>
-    new PushError("frame_too_large", `A request body may have at most ${maxBytes} bytes.`);
+    new PushError(
+      "frame_too_large",
+      `A request body may have at most ${maxBytes} bytes (maxFrameBytes).`,
+    );
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
   if (request.body === null) return "";
   const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -1,29 +1,36 @@
-import { PushError } from "@push/client/protocol";
+import { type Code, PushError } from "@push/client/protocol";
 import type { Hub } from "../hub.ts";
-import type { Authenticator } from "../access/authenticator.ts";
-import { bearerToken } from "../access/secrets.ts";
+import type { Door, Visitor } from "./door.ts";
 import {
   type ApiRoute,
   channels,
   deadLetters,
+  demandAdmin,
   pollPresence,
   presence,
   publish,
   redrive,
 } from "./api.ts";
 import { health, metrics } from "./health.ts";
+import type { Hosts } from "./hosts.ts";
 import { isPreflight, type Origins, preflight } from "./origins.ts";
 import { POLL_ROUTES } from "./poll.ts";
+import { revocations, revoke } from "./revoke.ts";
 import type { Pollers } from "./pollers.ts";
-import { type Body, codeOf, fail, failure, readBody } from "./respond.ts";
+import { type Body, codeOf, fail, failure, json, readBody } from "./respond.ts";
 import { comeBack, isEventSource, plainStream, pollerStream } from "./sse.ts";
+import type { Audit } from "../logging/audit.ts";
+import type { Log } from "../logging/log.ts";
+import { unexpected } from "../logging/unexpected.ts";
+import type { Peer } from "./peer.ts";
 import type { EventStreams } from "./streams.ts";
 import type { Sockets } from "./upgrade.ts";
+import type { Upgrader } from "./upgrader.ts";
 
 /** What requests are answered from while push is on. */
 export interface PushParts {
   readonly hub: Hub;
-  readonly authenticator: Authenticator;
+  readonly door: Door;
   readonly sockets: Sockets;
   readonly pollers: Pollers;
   readonly streams: EventStreams;
@@ -39,22 +46,39 @@ export interface RouterParts {
   readonly draining: boolean;
   /** Which pages may use the gateway. */
   readonly origins: Origins;
+  /** Which hosts requests may be for. */
+  readonly hosts: Hosts;
+  /** Who sent the request. */
+  readonly peer: Peer;
+  /** Makes a WebSocket of the connection that the request came by. */
+  readonly upgrader: Upgrader;
+  readonly log: Log;
+  readonly audit: Audit;
   /** Whether its store could not be opened. */
   readonly failed?: boolean;
   /** Absent while push is off: then only `/health` answers. */
   readonly push: PushParts | undefined;
 }
 
-const API: { readonly [path: string]: { readonly method: string; readonly handle: ApiRoute } } = {
+interface Api {
+  readonly method: string;
+  readonly handle: ApiRoute;
+}
+
+const API: { readonly [path: string]: Api } = {
   "/api/push/publish": { method: "POST", handle: publish },
   "/api/push/channels": { method: "GET", handle: channels },
   "/api/push/presence": { method: "GET", handle: presence },
   "/api/push/poll/presence": { method: "GET", handle: pollPresence },
   "/api/push/dead-letters": { method: "GET", handle: deadLetters },
   "/api/push/dead-letters/redrive": { method: "POST", handle: redrive },
+  "/api/push/revoke": { method: "POST", handle: revoke },
+  "/api/push/revocations": { method: "GET", handle: revocations },
 };
 const POLL = "/api/push/poll/";
 const SSE = "/api/push/sse";
+const TICKET = "/api/push/ticket";
+const LOOKED_AT: ReadonlySet<string> = new Set(["/health", "/metrics", TICKET]);
 const EMPTY: Body = { frame: {}, text: "{}" };
 
 /** Answers one request. Never rejects. */
@@ -62,11 +86,15 @@ export async function answer(parts: RouterParts, request: Request): Promise<Resp
   // The address is made from the header Host, which may hold anything.
   const url = URL.parse(request.url);
   if (url === null) return fail("bad_request", "The address and the header Host make no URL.");
+  if (!parts.hosts.allows(request, url)) {
+    return await answerTo(parts, request, url, "host_not_allowed");
+  }
   const { pathname } = url;
   const isGuarded = pathname === parts.path || pathname.startsWith("/api/");
   if (!isGuarded && pathname !== "/health") return await answerTo(parts, request, url);
-  const { allowed, headers } = parts.origins.judge(request, url);
-  const response = await answerTo(parts, request, url, isGuarded && !allowed);
+  const { allowed, headers } = parts.origins.judge(request, url, parts.peer.secure);
+  const refusal = isGuarded && !allowed ? "origin_not_allowed" : undefined;
+  const response = await answerTo(parts, request, url, refusal);
   // An upgrade is no answer that a page reads.
   if (response.status === 101 || (!allowed && !isGuarded)) return response;
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
@@ -77,27 +105,55 @@ async function answerTo(
   parts: RouterParts,
   request: Request,
   url: URL,
-  isRefused = false,
+  refusal?: Code,
 ): Promise<Response> {
   try {
-    if (isRefused) throw new PushError("origin_not_allowed");
+    if (refusal !== undefined) throw new PushError(refusal);
     return await route(parts, request, url);
   } catch (error) {
-    if (!(error instanceof PushError)) console.error("A request could not be answered.", error);
+    tell(parts, request, url, error);
     if (parts.push !== undefined) {
-      const { metrics } = parts.push.hub.context;
+      const { metrics, limits } = parts.push.hub.context;
+      limits.failed(parts.peer.address, error);
       metrics.count(metrics.errors, codeOf(error));
     }
     return failure(error);
   }
 }
 
+/** Logs why a request was refused or could not be answered. */
+function tell({ path, log, audit, peer }: RouterParts, request: Request, url: URL, error: unknown) {
+  const { method } = request;
+  const name = routeName(path, url.pathname);
+  const surprise = unexpected(error);
+  if (surprise !== undefined) {
+    return log.failure("request.failed", surprise, { peer: peer.address, method, path: name });
+  }
+  const who = { peer: peer.address };
+  const code = codeOf(error);
+  if (code === "origin_not_allowed") {
+    return audit.originRefused(request.headers.get("origin"), who, name);
+  }
+  if (code === "host_not_allowed") {
+    return audit.hostRefused(request.headers.get("host") ?? url.host, who, name);
+  }
+  audit.refused(error, who, `${method} ${name}`);
+}
+
+/** Path of a route, as it may be logged: what is none of the gateway's could hold anything. */
+function routeName(webSocket: string, pathname: string): string {
+  if (pathname === webSocket || pathname === SSE || Object.hasOwn(API, pathname)) return pathname;
+  const poll = pathname.startsWith(POLL) ? pathname.slice(POLL.length) : "";
+  return Object.hasOwn(POLL_ROUTES, poll) || LOOKED_AT.has(pathname) ? pathname : "elsewhere";
+}
+
 async function route(
-  { path, uptime, draining, failed, push }: RouterParts,
+  { path, uptime, draining, failed, push, upgrader, peer }: RouterParts,
   request: Request,
   url: URL,
 ): Promise<Response> {
   const { pathname } = url;
+  const visitor = { request, url, peer };
   if (pathname.startsWith("/api/") && isPreflight(request)) return preflight();
   if (failed) {
     if (pathname === SSE && isEventSource(request)) return comeBack("unavailable");
@@ -111,47 +167,70 @@ async function route(
   }
   if (pathname === "/health") {
     const vitals = push && vitalsOf(push);
-    const detailed = push !== undefined && await mayLook(push.authenticator, request);
+    const detailed = push !== undefined && await mayLook(push, visitor);
     const alive = url.searchParams.get("probe") === "live";
     return health(vitals, { uptime, draining, detailed, alive });
   }
   if (draining && pathname === SSE && isEventSource(request)) return comeBack("going_away");
   if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
+  // Before anything is looked at that may be a token.
+  const { limits } = push.hub.context;
+  const isBarred = limits.isBarred(peer.address);
+  if (isBarred && pathname === SSE && isEventSource(request)) return comeBack("too_many_failures");
+  limits.checkFailures(peer.address);
   if (pathname === "/metrics") {
-    await push.authenticator.identify(bearerToken(request.headers.get("authorization")));
+    await demandAdmin(push.hub, await push.door.identify(visitor));
     return metrics(vitalsOf(push));
   }
-  if (pathname === path) return push.sockets.upgrade(request, url);
+  if (pathname === path) return push.sockets.upgrade(visitor, upgrader);
   if (pathname.startsWith(POLL) && !push.hub.context.settings.polling.enabled) {
     return fail("not_found", "Polling is switched off: set push.polling.enabled.");
   }
-  if (pathname === SSE) return answerSse(push, request, url);
+  if (pathname === SSE) return answerSse(push, visitor);
+  if (pathname === TICKET) return answerTicket(push, visitor);
   const api = Object.hasOwn(API, pathname) ? API[pathname] : undefined;
-  if (api !== undefined) return answerApi(push, api, request, url);
-  if (pathname.startsWith(POLL)) return answerPoll(push, pathname.slice(POLL.length), request);
+  if (api !== undefined) return answerApi(push, api, visitor);
+  if (pathname.startsWith(POLL)) return answerPoll(push, pathname.slice(POLL.length), visitor);
   return fail("not_found", `There is nothing at ${JSON.stringify(pathname.slice(0, 100))}.`);
 }
 
 async function answerApi(
   push: PushParts,
-  { method, handle }: { readonly method: string; readonly handle: ApiRoute },
-  request: Request,
-  url: URL,
+  { method, handle }: Api,
+  visitor: Visitor,
 ): Promise<Response> {
+  const { request, url } = visitor;
   if (request.method !== method) return fail("method_not_allowed", undefined, { allow: method });
-  const { subject } = await push.authenticator.identify(
-    bearerToken(request.headers.get("authorization")),
-  );
-  return handle(push.hub, url, method === "POST" ? await read(push, request) : EMPTY, subject);
+  const identity = await push.door.identify(visitor);
+  const { subject } = identity;
+  const { limits, audit } = push.hub.context;
+  const { address: peer } = visitor.peer;
+  try {
+    const body = method === "POST" ? await read(push, request) : EMPTY;
+    if (handle === publish) limits.checkHttpPublish(subject, peer, body.text.length);
+    return await handle(push.hub, url, body, identity);
+  } catch (error) {
+    audit.refused(error, { peer, subject }, `${method} ${url.pathname}`);
+    throw error;
+  }
 }
 
-async function answerSse(push: PushParts, request: Request, url: URL): Promise<Response> {
+/** `POST /api/push/ticket` */
+async function answerTicket({ door }: PushParts, visitor: Visitor): Promise<Response> {
+  const { method, body } = visitor.request;
+  if (method !== "POST") return fail("method_not_allowed", undefined, { allow: "POST" });
+  await body?.cancel();
+  return json(await door.ticketFor(await door.identify(visitor)));
+}
+
+async function answerSse(push: PushParts, visitor: Visitor): Promise<Response> {
+  const { request } = visitor;
   const { sse, polling } = push.hub.context.settings;
   if (!sse.enabled) {
     return fail("not_found", "Server-sent events are switched off: set push.sse.enabled.");
   }
-  if (request.method === "GET") return await plainStream(push, request, url);
+  if (request.method === "GET") return await plainStream(push, visitor);
   if (request.method !== "POST") {
     return fail("method_not_allowed", undefined, { allow: "GET, POST" });
   }
@@ -159,14 +238,15 @@ async function answerSse(push: PushParts, request: Request, url: URL): Promise<R
   if (!polling.enabled) {
     return fail("not_found", "Polling is switched off: set push.polling.enabled.");
   }
-  return await pollerStream(push, await read(push, request));
+  return await pollerStream(push, visitor, await read(push, request));
 }
 
-async function answerPoll(push: PushParts, name: string, request: Request): Promise<Response> {
+async function answerPoll(push: PushParts, name: string, visitor: Visitor): Promise<Response> {
+  const { request } = visitor;
   const handle = Object.hasOwn(POLL_ROUTES, name) ? POLL_ROUTES[name] : undefined;
   if (handle === undefined) return fail("not_found", "There is no such route for polling.");
   if (request.method !== "POST") return fail("method_not_allowed", undefined, { allow: "POST" });
-  return await handle(push, request, await read(push, request));
+  return await handle(push, visitor, await read(push, request));
 }
 
 function read({ hub }: PushParts, request: Request): Promise<Body> {
@@ -179,11 +259,18 @@ function vitalsOf({ hub, sockets, pollers, streams }: PushParts) {
 }
 
 /** Whether a request may see more than that the gateway lives. */
-async function mayLook(authenticator: Authenticator, request: Request): Promise<boolean> {
+async function mayLook({ hub, door }: PushParts, visitor: Visitor): Promise<boolean> {
+  const { isProtected } = door.authenticator;
+  // Those who only look whether it lives show nothing.
+  if (isProtected && !visitor.request.headers.has("authorization")) return false;
+  const { limits, audit } = hub.context;
   try {
-    await authenticator.identify(bearerToken(request.headers.get("authorization")));
-    return true;
-  } catch {
+    limits.checkFailures(visitor.peer.address);
+    const identity = await door.identify(visitor);
+    return await hub.context.authorization.allows(identity, "admin", null);
+  } catch (error) {
+    limits.failed(visitor.peer.address, error);
+    audit.refused(error, { peer: visitor.peer.address }, "GET /health");
     return false;
   }
 }

@@ -2,9 +2,7 @@ import { type Code, CODES, PushError, type Start } from "@push/client/protocol";
 import { channelField, refuse } from "../dialog/fields.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
-import type { Authenticator } from "../access/authenticator.ts";
-import type { Identity } from "../access/identity.ts";
-import { bearerToken } from "../access/secrets.ts";
+import type { Door, Visitor } from "./door.ts";
 import type { Session } from "../session/session.ts";
 import type { EventStream } from "../transports/event_stream.ts";
 import { isTooLong, type LogPlace, readPlaces } from "../transports/places.ts";
@@ -18,7 +16,7 @@ import type { EventStreams } from "./streams.ts";
 /** What the routes of server-sent events work with. */
 export interface SseContext {
   readonly hub: Hub;
-  readonly authenticator: Authenticator;
+  readonly door: Door;
   readonly pollers: Pollers;
   readonly streams: EventStreams;
 }
@@ -38,29 +36,34 @@ const LONGEST_RETRY = 3_000;
 const RETRY_LATER = 5_000;
 
 /** `POST /api/push/sse`: from now on what a poll would answer leaves by this answer. */
-export function pollerStream({ hub, pollers, streams }: SseContext, { frame }: Body) {
+export function pollerStream(
+  { hub, pollers, streams }: SseContext,
+  { peer: { address } }: Visitor,
+  { frame, text }: Body,
+): Promise<Response> {
   const positions = readPositions(frame, hub.context.settings.limits.maxChannels);
   return pollers.request(pollToken(frame), (poller) => {
     const { session, connection } = poller;
     adoptPositions(poller, positions);
-    const stream = connection.stream(streams, () => hub.drained(session));
+    const source = streams.to(address, poller.place);
+    const stream = connection.stream(source, () => hub.drained(session));
     hub.drained(session);
     return respond(stream);
-  });
+  }, { polls: true, size: text.length });
 }
 
 /** `GET /api/push/sse?channel=…`: for an `EventSource` or `curl -N`. */
 export async function plainStream(
   context: SseContext,
-  request: Request,
-  url: URL,
+  visitor: Visitor,
 ): Promise<Response> {
   try {
-    return await openPlain(context, request, url);
+    return await openPlain(context, visitor);
   } catch (error) {
-    const { metrics } = context.hub.context;
+    const { metrics, audit } = context.hub.context;
     const code = codeOf(error);
-    if (!isEventSource(request) || !CODES[code].retry || code === "internal") throw error;
+    if (!isEventSource(visitor.request) || !CODES[code].retry || code === "internal") throw error;
+    audit.refused(error, { peer: visitor.peer.address }, "GET /api/push/sse");
     metrics.count(metrics.errors, code);
     return comeBack(code);
   }
@@ -81,16 +84,16 @@ export function comeBack(code: Code): Response {
 }
 
 async function openPlain(
-  { hub, authenticator, streams }: SseContext,
-  request: Request,
-  url: URL,
+  { hub, door, streams }: SseContext,
+  visitor: Visitor,
 ): Promise<Response> {
+  const { request, url } = visitor;
   const { turn, settings: { limits }, random } = hub.context;
-  const identity = await identify(authenticator, request, url);
+  const identity = await door.identifyAddress(visitor);
   const channels = readChannels(url, limits.maxChannels);
   const starts = readStarts(request, url);
   const host = new PlainHost(hub, streams);
-  const connection = new PlainStreamConnection(streams, turn, host);
+  const connection = new PlainStreamConnection(streams.to(visitor.peer.address), turn, host);
   try {
     const { session } = await hub.attach({
       identity,
@@ -99,8 +102,7 @@ async function openPlain(
     }, connection);
     host.attached(session, connection);
     const subscribed = await Promise.all(channels.map(async (channel) => {
-      const since = starts.get(channel);
-      const start: Start = since === undefined ? {} : { since };
+      const start = await startOf(session, channel, starts.get(channel));
       return { channel, ...await harmless(session.subscribe(channel, start, connection)) };
     }));
     const spread = random(1)[0] / 255 * (LONGEST_RETRY - SHORTEST_RETRY);
@@ -116,6 +118,19 @@ async function openPlain(
       cause: error,
     });
   }
+}
+
+/**
+ * Where a channel starts. Who may not read what was published before goes on all the same, and is
+ * told of the gap.
+ */
+async function startOf(
+  { permits }: Session,
+  channel: string,
+  place: LogPlace | undefined,
+): Promise<Start> {
+  if (place === undefined) return {};
+  return await permits.may("history", channel) ? { since: place } : { position: place };
 }
 
 /** One plain stream's session. */
@@ -164,15 +179,6 @@ class PlainHost implements PlainStreamHost {
   #leave(): void {
     if (this.#session !== undefined) this.#hub.detach(this.#session, this.#connection!, "left");
   }
-}
-
-function identify(
-  authenticator: Authenticator,
-  request: Request,
-  url: URL,
-): Promise<Identity> {
-  const token = bearerToken(request.headers.get("authorization"));
-  return authenticator.identify(token ?? url.searchParams.get("token") ?? undefined);
 }
 
 function readChannels(url: URL, most: number): string[] {

@@ -35,7 +35,11 @@ export class Claims {
       this.#tell(claim);
       return claimed;
     }
-    if (claimed.reason === "held") return await this.#takeFrom(claimed.node, claim, since);
+    if (claimed.reason === "held") {
+      // One that goes on for its holder takes nothing from anybody.
+      if (claim.from === undefined) this.#context.limits.checkTakeover(claim.key);
+      return await this.#takeFrom(claimed.node, claim, since);
+    }
     const { from, ...fresh } = claim;
     const { cluster } = this.#context.store;
     // The one that it goes on for is in another node's memory: here it begins anew.
@@ -98,7 +102,10 @@ function refusal(reason: (Claimed & { ok: false })["reason"]): PushError {
     case "unknown":
       return new PushError("unknown_session");
     case "full":
-      return new PushError("too_many_sessions");
+      return new PushError(
+        "too_many_sessions",
+        "Every session that the gateway may hold (maxSessions) is attached.",
+      );
     case "held":
       return new PushError("unavailable", "Another node holds the session.");
   }

@@ -47,6 +47,11 @@ export function unitAndRange(option: Option): string {
       return unit === undefined ? range! : `${unit}, ${range}`;
     case "enum":
       return values!.map((value) => `"${value}"`).join(", ");
+    case "networks":
+    case "rules":
+    case "tokens":
+    case "algorithms":
+    case "hosts":
     case "origins":
       return type;
     default:

@@ -5,7 +5,10 @@
  */
 
 /** Value of an option: durations in seconds. */
-export type OptionValue = boolean | number | string | readonly string[];
+export type OptionValue = boolean | number | string | readonly string[] | readonly OptionRecord[];
+
+/** An entry of a list of objects. */
+export type OptionRecord = { readonly [name: string]: unknown };
 
 /** Kind of value that an option takes. */
 export type OptionType =
@@ -21,12 +24,20 @@ export type OptionType =
   | "redis-url"
   | "addresses"
   | "origins"
-  | "secret";
+  | "networks"
+  | "hosts"
+  | "secret"
+  | "tokens"
+  | "rules"
+  | "algorithms"
+  | "key-url";
 
 /** Part of the help text and the README that an option belongs to. */
 export type OptionGroup =
   | "listening"
+  | "log"
   | "push"
+  | "auth"
   | "presence"
   | "delivery"
   | "sse"
@@ -67,7 +78,9 @@ export interface Option extends Readonly<Row> {
 /** Title of each group, in the order of the help text. */
 export const OPTION_GROUPS: Readonly<Record<OptionGroup, string>> = {
   listening: "Listening",
+  log: "Log",
   push: "Push",
+  auth: "Who may connect",
   presence: "Presence",
   delivery: "Delivery",
   sse: "Server-sent events",
@@ -92,6 +105,7 @@ function flagOf(path: string): string {
 
 function groupOf(path: string): OptionGroup {
   const segments = path.split(".");
-  if (segments.length === 1) return "listening";
+  if (segments[0] === "log") return "log";
+  if (segments[0] !== "push") return "listening";
   return segments.length === 2 ? "push" : segments[1] as OptionGroup;
 }

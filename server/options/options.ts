@@ -11,14 +11,19 @@ import { hostInUrl, show } from "./values.ts";
 import type { Settings } from "./settings.ts";
 
 export type {
+  AuthOptions,
   DeliveryOptions,
   GatewayOptions,
+  JwtOptions,
   LimitOptions,
+  LogOptions,
+  NamedToken,
   PollingOptions,
   PresenceOptions,
   PushOptions,
   RedisOptions,
   SseOptions,
+  TlsOptions,
 } from "./types.ts";
 
 /**
@@ -48,14 +53,40 @@ export function resolveOptions(options: GatewayOptions = {}, base: GatewayOption
  * Refuses to listen where other machines could connect unless a token is set.
  *
  * @param settings the settings to listen with
- * @throws {TypeError} if `host` is not this machine's own and there is no `authToken`
+ * @param decides whether the embedding program decides who speaks
+ * @throws {TypeError} if `host` is not this machine's own and nobody has to show a token
  */
-export function checkExposure(settings: Pick<Settings, "host" | "authToken">): void {
-  if (settings.authToken !== undefined || isLoopback(settings.host)) return;
+export function checkExposure(settings: Settings, decides = false): void {
+  if (asksForToken(settings, decides) || isLoopback(settings.host)) return;
   throw new TypeError(
     `Cannot listen on ${show(settings.host)} without a token, as anybody could connect: ` +
       "set 'authToken' (--token, PUSH_TOKEN), or 'host' to 127.0.0.1",
   );
+}
+
+/**
+ * Refuses half of what TLS needs.
+ *
+ * @throws {TypeError} if `tls.cert` or `tls.key` is set without the other
+ */
+export function checkTls({ tls: { cert, key } }: Settings): void {
+  if ((cert === undefined) === (key === undefined)) return;
+  const [there, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
+  throw new TypeError(
+    `Cannot use option 'tls.${there}' without 'tls.${missing}' (--tls-${missing}, ` +
+      `PUSH_TLS_${missing.toUpperCase()}): they go together`,
+  );
+}
+
+/**
+ * Whether anybody has to show a token.
+ *
+ * @param decides whether the embedding program decides who speaks
+ */
+export function asksForToken({ authToken, push: { auth } }: Settings, decides = false): boolean {
+  const { tokens = [], jwt: { secret, keyFile, jwksUrl, jwksFile } } = auth;
+  return decides || tokens.length > 0 ||
+    [authToken, secret, keyFile, jwksUrl, jwksFile].some((each) => each !== undefined);
 }
 
 /** Whether only this machine can connect to an address. */

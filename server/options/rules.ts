@@ -7,6 +7,7 @@ import type { OptionValue } from "./option.ts";
 import { OPTIONS } from "./table.ts";
 import { type NameSubject, nestOptions, type OptionValues, REDIS, subjectOf } from "./tree.ts";
 import { cannotUse } from "./values.ts";
+import { checkJwt, checkTokens } from "./auth.ts";
 import type { Settings } from "./settings.ts";
 
 const BACKEND = "push.delivery.storeBackend";
@@ -70,6 +71,8 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
     const wanted = `"redis" or "memory", as Redis is configured (push.redis, --redis-url)`;
     throw new TypeError(cannotUse(name(BACKEND), wanted, `"kv"`));
   }
+  checkTokens(values, name);
+  checkJwt(given, name);
   const [sentinels, cluster, db] = ["sentinels", "cluster", "db"].map((it) => `${REDIS}.${it}`);
   if (given.has(cluster) && given.has(sentinels)) {
     throw new TypeError(

@@ -5,6 +5,9 @@
  * @module
  */
 
+import type { Rule } from "../access/grants.ts";
+import type { NamedToken } from "./types.ts";
+
 /** Settings of presence. */
 export interface PresenceSettings {
   /** Whether the gateway tracks who is there. */
@@ -125,6 +128,68 @@ export interface LimitSettings {
   readonly maxBufferedBytes: number;
   /** Milliseconds without a sign of life after which a socket is closed; 0 for never. */
   readonly idleTimeout: number;
+  /** Clients connected from one address at a time; 0 for any number. */
+  readonly maxConnectionsPerAddress: number;
+  /** Connections that have not said who they are. */
+  readonly maxHandshakes: number;
+  /** Milliseconds in which a connection must say who it is. */
+  readonly handshakeTimeout: number;
+  /** Frames and requests a second that one connection may send; 0 for any number. */
+  readonly frameRate: number;
+  /** Frames and requests that one connection may send at once. */
+  readonly frameBurst: number;
+  /** Messages a second that one client may publish; 0 for any number. */
+  readonly publishRate: number;
+  /** Messages that one client may publish at once. */
+  readonly publishBurst: number;
+  /** Polls a second that one client may begin; 0 for any number. */
+  readonly pollRate: number;
+  /** Polls that one client may begin at once. */
+  readonly pollBurst: number;
+  /** Channels that the store remembers. */
+  readonly maxStoredChannels: number;
+  /** Times a minute that one client may take a session from another; 0 for any number. */
+  readonly maxTakeovers: number;
+  /** Wrong tokens a second from one address; 0 for any number. */
+  readonly maxFailures: number;
+}
+
+/** Settings of JSON Web Tokens; off unless there is one of `secret` and the places of keys. */
+export interface JwtSettings {
+  /** Secret that tokens are signed with. */
+  readonly secret: string | undefined;
+  /** File of the public key. */
+  readonly keyFile: string | undefined;
+  /** Address of the set of public keys. */
+  readonly jwksUrl: string | undefined;
+  /** File of the set of public keys. */
+  readonly jwksFile: string | undefined;
+  /** What `iss` must be. */
+  readonly issuer: string | undefined;
+  /** What `aud` must be or have. */
+  readonly audience: string | undefined;
+  /** Signatures that are accepted. */
+  readonly algorithms: readonly string[] | undefined;
+  /** Milliseconds by which clocks may differ. */
+  readonly clockTolerance: number;
+  /** Claim that names the subject. */
+  readonly subjectClaim: string;
+  /** Claim that says what the token allows. */
+  readonly grantsClaim: string;
+}
+
+/** Settings of who may connect. */
+export interface AuthSettings {
+  /** Tokens with a name each. */
+  readonly tokens: readonly NamedToken[] | undefined;
+  /** Who may do what in which channels. */
+  readonly rules: readonly Rule[] | undefined;
+  /** Settings of JSON Web Tokens. */
+  readonly jwt: JwtSettings;
+  /** Whether `?token=` in an address counts. */
+  readonly queryToken: boolean;
+  /** Milliseconds in which a ticket can be used. */
+  readonly ticketTtl: number;
 }
 
 /** Settings of everything that pushes. */
@@ -133,6 +198,8 @@ export interface PushSettings {
   readonly enabled: boolean;
   /** Origins of pages that may use the gateway beside those of its own host; `*` is any. */
   readonly allowedOrigins: readonly string[] | undefined;
+  /** Settings of who may connect. */
+  readonly auth: AuthSettings;
   /** Settings of redis. */
   readonly redis: RedisSettings | undefined;
   /** Settings of presence. */
@@ -147,6 +214,22 @@ export interface PushSettings {
   readonly limits: LimitSettings;
 }
 
+/** Settings of TLS: both are there, or none. */
+export interface TlsSettings {
+  /** File of the certificate, as PEM. */
+  readonly cert: string | undefined;
+  /** File of its private key, as PEM. */
+  readonly key: string | undefined;
+}
+
+/** Settings of the log. */
+export interface LogSettings {
+  /** Least level of what is logged to the standard error. */
+  readonly level: "error" | "warn" | "info" | "debug" | "off";
+  /** How a line of the log is written; `undefined`: as text on a terminal, as JSON elsewhere. */
+  readonly format: "text" | "json" | undefined;
+}
+
 /** All settings. */
 export interface Settings {
   /** Address to listen on; another one than this machine's own needs `authToken`. */
@@ -155,8 +238,18 @@ export interface Settings {
   readonly port: number;
   /** Path of the WebSocket. */
   readonly path: string;
+  /** What speaks HTTP and WebSocket. */
+  readonly websocket: "deno" | "ws";
+  /** Settings of TLS. */
+  readonly tls: TlsSettings;
+  /** Proxies whose word about a request is believed. */
+  readonly trustProxy: readonly string[] | undefined;
   /** Token that every client must show: printable ASCII without spaces. */
   readonly authToken: string | undefined;
+  /** Hosts that requests may name; `*` is any. */
+  readonly allowedHosts: readonly string[] | undefined;
+  /** Settings of the log. */
+  readonly log: LogSettings;
   /** Settings of push. */
   readonly push: PushSettings;
 }

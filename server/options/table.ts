@@ -35,11 +35,66 @@ const ROWS: readonly Row[] = [
     description: "Path of the WebSocket.",
   },
   {
+    path: "websocket",
+    type: "enum",
+    default: "deno",
+    values: ["deno", "ws"],
+    description: "What speaks HTTP and WebSocket: `deno` is built in, `ws` is `npm:ws` on " +
+      "`node:http`, with limits that the built-in one lacks.",
+  },
+  {
+    path: "tls.cert",
+    type: "string",
+    range: [1, 4096],
+    flag: "tls-cert",
+    description: "File of the certificate, with those that lead to its root, as PEM; read again " +
+      "when it is renewed. Goes with `tls.key`.",
+  },
+  {
+    path: "tls.key",
+    type: "string",
+    range: [1, 4096],
+    flag: "tls-key",
+    description: "File of the certificate's private key, as PEM.",
+  },
+  {
+    path: "trustProxy",
+    type: "networks",
+    description: "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; " +
+      "`loopback` is any on this machine.",
+  },
+  {
     path: "authToken",
     type: "secret",
     range: [1, 1024],
     flag: "token",
     description: "Token that every client must show: printable ASCII without spaces.",
+  },
+  {
+    path: "allowedHosts",
+    type: "hosts",
+    flag: "allowed-host",
+    description: "Hosts that requests may be for, beside `host` and this machine's own names. " +
+      "Without it only these where the gateway listens on this machine only and asks for no token, " +
+      'and any elsewhere; `"*"` is any.',
+  },
+  {
+    path: "log.level",
+    type: "enum",
+    flag: "log-level",
+    default: "warn",
+    commandDefault: "info",
+    values: ["error", "warn", "info", "debug", "off"],
+    description: "Least level of what is logged to the standard error.",
+  },
+  {
+    path: "log.format",
+    type: "enum",
+    flag: "log-format",
+    values: ["text", "json"],
+    description:
+      "How a line of the log is written; without it as text on a terminal, and as JSON " +
+      "elsewhere.",
   },
   {
     path: "push.enabled",
@@ -55,6 +110,111 @@ const ROWS: readonly Row[] = [
     flag: "allowed-origin",
     description: "Pages that may use the gateway beside those of its own host, and those of this " +
       'machine where it listens on this machine only; `"*"` is any page.',
+  },
+  {
+    path: "push.auth.tokens",
+    type: "tokens",
+    flag: "auth-tokens",
+    description: "Tokens with a name each, beside `authToken`: `name` is the subject of whoever " +
+      "shows `token`, whose SHA-256 in hexadecimal may stand there as `tokenHash` instead; " +
+      "`allow` is what it may do, and `expires` when it ends.",
+  },
+  {
+    path: "push.auth.rules",
+    type: "rules",
+    flag: "auth-rules",
+    description: "Who may do what in which channels: each rule has `subjects` (names, or `*`), " +
+      "`channels` (patterns) and `actions` (`subscribe`, `publish`, `presence`, `history`, " +
+      "`admin`). With one, what none allows is denied.",
+  },
+  {
+    path: "push.auth.jwt.secret",
+    type: "secret",
+    range: [32, 4096],
+    flag: "jwt-secret",
+    description: "Secret that JSON Web Tokens are signed with (HS256, HS384, HS512), as long as " +
+      "the hash at least.",
+  },
+  {
+    path: "push.auth.jwt.keyFile",
+    type: "string",
+    range: [1, 4096],
+    flag: "jwt-key-file",
+    description: "File of the public key that JSON Web Tokens are checked with: PEM or JWK.",
+  },
+  {
+    path: "push.auth.jwt.jwksUrl",
+    type: "key-url",
+    range: [1, 2048],
+    flag: "jwt-jwks-url",
+    description: "Address of the set of public keys (JWKS) that JSON Web Tokens are checked with.",
+  },
+  {
+    path: "push.auth.jwt.jwksFile",
+    type: "string",
+    range: [1, 4096],
+    flag: "jwt-jwks-file",
+    description: "File of such a set, read again when a key is missing from it.",
+  },
+  {
+    path: "push.auth.jwt.issuer",
+    type: "string",
+    range: [1, 1024],
+    flag: "jwt-issuer",
+    description: "What the claim `iss` must be.",
+  },
+  {
+    path: "push.auth.jwt.audience",
+    type: "string",
+    range: [1, 1024],
+    flag: "jwt-audience",
+    description: "What the claim `aud` must be, or have among others.",
+  },
+  {
+    path: "push.auth.jwt.algorithms",
+    type: "algorithms",
+    flag: "jwt-algorithms",
+    description: "Signatures that are accepted; without it `HS256` for a secret, and `RS256`, " +
+      "`ES256` and `EdDSA` for public keys.",
+  },
+  {
+    path: "push.auth.jwt.clockTolerance",
+    type: "seconds",
+    default: 5,
+    range: [0, 60],
+    flag: "jwt-clock-tolerance",
+    description: "By how much the clock of whoever issues tokens may differ.",
+  },
+  {
+    path: "push.auth.jwt.subjectClaim",
+    type: "string",
+    default: "sub",
+    range: [1, 255],
+    flag: "jwt-subject-claim",
+    description: "Claim that names the subject.",
+  },
+  {
+    path: "push.auth.jwt.grantsClaim",
+    type: "string",
+    default: "push",
+    range: [1, 255],
+    flag: "jwt-grants-claim",
+    description: "Claim that says what the token allows.",
+  },
+  {
+    path: "push.auth.queryToken",
+    type: "boolean",
+    default: true,
+    flag: "query-token",
+    description: "Whether `?token=` in an address counts; addresses are logged by others.",
+  },
+  {
+    path: "push.auth.ticketTtl",
+    type: "seconds",
+    default: 30,
+    range: [1, 600],
+    flag: "ticket-ttl",
+    description: "Time in which a ticket can be used.",
   },
   {
     path: "push.presence.enabled",
@@ -410,6 +570,106 @@ const ROWS: readonly Row[] = [
     default: 60,
     range: [0, DAY],
     description: "Time without a sign of life after which a connection is closed; 0 for never.",
+  },
+  {
+    path: "push.limits.maxConnectionsPerAddress",
+    type: "integer",
+    default: 1000,
+    range: [0, 1_000_000],
+    unit: "connections",
+    description:
+      "Most clients connected from one address (of IPv6, one /64) at a time; 0 for any number. This machine's own addresses do not count.",
+  },
+  {
+    path: "push.limits.maxHandshakes",
+    type: "integer",
+    default: 1000,
+    range: [1, 1_000_000],
+    unit: "connections",
+    description: "Most connections that have not said who they are.",
+  },
+  {
+    path: "push.limits.handshakeTimeout",
+    type: "seconds",
+    default: 10,
+    range: [0.05, 600],
+    description: "Time in which a connection must say who it is.",
+  },
+  {
+    path: "push.limits.frameRate",
+    type: "integer",
+    default: 10_000,
+    range: [0, 1_000_000],
+    unit: "frames a second",
+    description:
+      "Frames and requests that one connection may send; each 4 KiB more of one count as one more. 0 for any number.",
+  },
+  {
+    path: "push.limits.frameBurst",
+    type: "integer",
+    default: 20_000,
+    range: [1, 10_000_000],
+    unit: "frames",
+    description: "Frames and requests that one connection may send at once.",
+  },
+  {
+    path: "push.limits.publishRate",
+    type: "integer",
+    default: 5000,
+    range: [0, 1_000_000],
+    unit: "publishes a second",
+    description:
+      "Messages that one client may publish; each 4 KiB more of one count as one more. 0 for any number.",
+  },
+  {
+    path: "push.limits.publishBurst",
+    type: "integer",
+    default: 10_000,
+    range: [1, 10_000_000],
+    unit: "publishes",
+    description: "Messages that one client may publish at once.",
+  },
+  {
+    path: "push.limits.pollRate",
+    type: "integer",
+    default: 100,
+    range: [0, 100_000],
+    unit: "polls a second",
+    description:
+      "Polls that one client may begin, and event streams that it may open; 0 for any number.",
+  },
+  {
+    path: "push.limits.pollBurst",
+    type: "integer",
+    default: 200,
+    range: [1, 1_000_000],
+    unit: "polls",
+    description: "Polls that one client may begin at once.",
+  },
+  {
+    path: "push.limits.maxStoredChannels",
+    type: "integer",
+    default: 100_000,
+    range: [1, 100_000_000],
+    unit: "channels",
+    description: "Most channels that the store remembers; beyond it no further one is created.",
+  },
+  {
+    path: "push.limits.maxTakeovers",
+    type: "integer",
+    default: 20,
+    range: [0, 100_000],
+    unit: "times a minute",
+    description: "How often one client may take a session that another one has; 0 for any number.",
+  },
+  {
+    path: "push.limits.maxFailures",
+    type: "integer",
+    default: 20,
+    range: [0, 100_000],
+    unit: "failures a second",
+    description:
+      "Wrong tokens and the like from one address, and five times as many at once; beyond it nothing is looked at. 0 for any number.",
   },
 ];
 

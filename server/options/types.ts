@@ -5,6 +5,9 @@
  * @module
  */
 
+import type { Rule } from "../access/grants.ts";
+import type { Grant } from "../access/identity.ts";
+
 /** Options of presence: who is there. */
 export interface PresenceOptions {
   /**
@@ -272,6 +275,160 @@ export interface LimitOptions {
    * Seconds, 0 to 86400; default 60.
    */
   idleTimeout?: number;
+  /**
+   * Most clients connected from one address (of IPv6, one /64) at a time; 0 for any number. This machine's own addresses do not count.
+   * Connections, 0 to 1000000; default 1000.
+   */
+  maxConnectionsPerAddress?: number;
+  /**
+   * Most connections that have not said who they are.
+   * Connections, 1 to 1000000; default 1000.
+   */
+  maxHandshakes?: number;
+  /**
+   * Time in which a connection must say who it is.
+   * Seconds, 0.05 to 600; default 10.
+   */
+  handshakeTimeout?: number;
+  /**
+   * Frames and requests that one connection may send; each 4 KiB more of one count as one more. 0 for any number.
+   * Frames a second, 0 to 1000000; default 10000.
+   */
+  frameRate?: number;
+  /**
+   * Frames and requests that one connection may send at once.
+   * Frames, 1 to 10000000; default 20000.
+   */
+  frameBurst?: number;
+  /**
+   * Messages that one client may publish; each 4 KiB more of one count as one more. 0 for any number.
+   * Publishes a second, 0 to 1000000; default 5000.
+   */
+  publishRate?: number;
+  /**
+   * Messages that one client may publish at once.
+   * Publishes, 1 to 10000000; default 10000.
+   */
+  publishBurst?: number;
+  /**
+   * Polls that one client may begin, and event streams that it may open; 0 for any number.
+   * Polls a second, 0 to 100000; default 100.
+   */
+  pollRate?: number;
+  /**
+   * Polls that one client may begin at once.
+   * Polls, 1 to 1000000; default 200.
+   */
+  pollBurst?: number;
+  /**
+   * Most channels that the store remembers; beyond it no further one is created.
+   * Channels, 1 to 100000000; default 100000.
+   */
+  maxStoredChannels?: number;
+  /**
+   * How often one client may take a session that another one has; 0 for any number.
+   * Times a minute, 0 to 100000; default 20.
+   */
+  maxTakeovers?: number;
+  /**
+   * Wrong tokens and the like from one address, and five times as many at once; beyond it nothing is looked at. 0 for any number.
+   * Failures a second, 0 to 100000; default 20.
+   */
+  maxFailures?: number;
+}
+
+/** A token with a name. */
+export interface NamedToken {
+  /** Subject of whoever shows it: 1 to 255 printable characters, not `anonymous`. */
+  readonly name: string;
+  /** The token, printable ASCII without spaces; or `tokenHash` stands for it. */
+  readonly token?: string;
+  /** SHA-256 of the token, in hexadecimal. */
+  readonly tokenHash?: string;
+  /** What it allows; what the rules say if absent. */
+  readonly allow?: readonly Grant[];
+  /** When it ends: ISO 8601 with a zone (`2027-01-31T00:00:00Z`). */
+  readonly expires?: string;
+}
+
+/** Options of JSON Web Tokens. One of `secret`, `keyFile`, `jwksUrl` and `jwksFile` switches them on. */
+export interface JwtOptions {
+  /**
+   * Secret that JSON Web Tokens are signed with (HS256, HS384, HS512), as long as the hash at least.
+   * No default.
+   */
+  secret?: string;
+  /**
+   * File of the public key that JSON Web Tokens are checked with: PEM or JWK.
+   * No default.
+   */
+  keyFile?: string;
+  /**
+   * Address of the set of public keys (JWKS) that JSON Web Tokens are checked with.
+   * No default.
+   */
+  jwksUrl?: string;
+  /**
+   * File of such a set, read again when a key is missing from it.
+   * No default.
+   */
+  jwksFile?: string;
+  /**
+   * What the claim `iss` must be.
+   * No default.
+   */
+  issuer?: string;
+  /**
+   * What the claim `aud` must be, or have among others.
+   * No default.
+   */
+  audience?: string;
+  /**
+   * Signatures that are accepted; without it `HS256` for a secret, and `RS256`, `ES256` and `EdDSA` for public keys.
+   * Algorithms; no default.
+   */
+  algorithms?: readonly string[];
+  /**
+   * By how much the clock of whoever issues tokens may differ.
+   * Seconds, 0 to 60; default 5.
+   */
+  clockTolerance?: number;
+  /**
+   * Claim that names the subject.
+   * Default "sub".
+   */
+  subjectClaim?: string;
+  /**
+   * Claim that says what the token allows.
+   * Default "push".
+   */
+  grantsClaim?: string;
+}
+
+/** Options of who may connect. */
+export interface AuthOptions {
+  /**
+   * Tokens with a name each, beside `authToken`: `name` is the subject of whoever shows `token`, whose SHA-256 in hexadecimal may stand there as `tokenHash` instead; `allow` is what it may do, and `expires` when it ends.
+   * Tokens; no default.
+   */
+  tokens?: readonly NamedToken[];
+  /**
+   * Who may do what in which channels: each rule has `subjects` (names, or `*`), `channels` (patterns) and `actions` (`subscribe`, `publish`, `presence`, `history`, `admin`). With one, what none allows is denied.
+   * Rules; no default.
+   */
+  rules?: readonly Rule[];
+  /**
+   * Whether `?token=` in an address counts; addresses are logged by others.
+   * Default true.
+   */
+  queryToken?: boolean;
+  /**
+   * Time in which a ticket can be used.
+   * Seconds, 1 to 600; default 30.
+   */
+  ticketTtl?: number;
+  /** JSON Web Tokens. */
+  jwt?: JwtOptions;
 }
 
 /** Options of everything that pushes. */
@@ -286,6 +443,8 @@ export interface PushOptions {
    * Origins; no default.
    */
   allowedOrigins?: readonly string[];
+  /** Who may connect. */
+  auth?: AuthOptions;
   /** Presence. */
   presence?: PresenceOptions;
   /** Delivery and the store. */
@@ -298,6 +457,34 @@ export interface PushOptions {
   redis?: RedisOptions;
   /** Limits. */
   limits?: LimitOptions;
+}
+
+/** Options of TLS: both or none. */
+export interface TlsOptions {
+  /**
+   * File of the certificate, with those that lead to its root, as PEM; read again when it is renewed. Goes with `tls.key`.
+   * No default.
+   */
+  cert?: string;
+  /**
+   * File of the certificate's private key, as PEM.
+   * No default.
+   */
+  key?: string;
+}
+
+/** Options of the log. */
+export interface LogOptions {
+  /**
+   * Least level of what is logged to the standard error.
+   * "error", "warn", "info", "debug", "off"; default "warn".
+   */
+  level?: "error" | "warn" | "info" | "debug" | "off";
+  /**
+   * How a line of the log is written; without it as text on a terminal, and as JSON elsewhere.
+   * "text", "json"; no default.
+   */
+  format?: "text" | "json";
 }
 
 /** Options of a gateway. All may be left out; durations are in seconds. */
@@ -318,10 +505,29 @@ export interface GatewayOptions {
    */
   path?: string;
   /**
+   * What speaks HTTP and WebSocket: `deno` is built in, `ws` is `npm:ws` on `node:http`, with limits that the built-in one lacks.
+   * "deno", "ws"; default "deno".
+   */
+  websocket?: "deno" | "ws";
+  /** TLS; without it others can read what travels. */
+  tls?: TlsOptions;
+  /**
+   * Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; `loopback` is any on this machine.
+   * Networks; no default.
+   */
+  trustProxy?: readonly string[];
+  /**
    * Token that every client must show: printable ASCII without spaces.
    * No default.
    */
   authToken?: string;
+  /**
+   * Hosts that requests may be for, beside `host` and this machine's own names. Without it only these where the gateway listens on this machine only and asks for no token, and any elsewhere; `"*"` is any.
+   * Hosts; no default.
+   */
+  allowedHosts?: readonly string[];
+  /** What is logged, and how. */
+  log?: LogOptions;
   /** Everything that pushes. */
   push?: PushOptions;
 }

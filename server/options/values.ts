@@ -4,7 +4,11 @@
  *
  * @module
  */
-import type { Option, OptionValue } from "./option.ts";
+import { checkRules } from "../access/grants.ts";
+import { parseNetwork } from "../http/address.ts";
+import { LOOPBACK } from "../http/peer.ts";
+import type { Option, OptionRecord, OptionValue } from "./option.ts";
+import { readNamedToken } from "./tokens.ts";
 
 /** Stands for a secret in what is printed; refused as a secret, so that a print is not mistaken. */
 export const MASK = "***";
@@ -18,6 +22,11 @@ const REDIS_PROTOCOLS = ["redis:", "rediss:"];
 const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const BYTES = /^(\d+) ?([KMG]iB)$/;
 const BYTE_UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+/** Signatures of JSON Web Tokens that can be accepted (RFC 7518 section 3.1, RFC 8037). */
+export const ALGORITHMS: readonly string[] = [
+  ...["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA"],
+];
 const TRUE_TEXTS = ["true", "1", "yes"];
 const FALSE_TEXTS = ["false", "0", "no"];
 // Control characters that JSON leaves as they are, and those that turn the direction of writing.
@@ -35,6 +44,7 @@ const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
  */
 export function checkValue(option: Option, value: unknown, subject: string): OptionValue {
   if (jsType(option) === "list") return checkList(option, value, subject);
+  if (jsType(option) === "records") return checkRecords(option, value, subject);
   const type: string = typeof value;
   if (type !== jsType(option)) {
     throw new TypeError(cannotUse(subject, expected(option), shownSafely(option, value)));
@@ -64,6 +74,15 @@ export function parseValue(option: Option, text: string, subject: string): Optio
       return checkValue(option, text, subject);
     case "list":
       return checkValue(option, text.split(",").map((entry) => entry.trim()), subject);
+    case "records": {
+      let value: unknown;
+      try {
+        value = JSON.parse(text);
+      } catch {
+        throw new TypeError(`Cannot use ${subject}: expected ${refused}`);
+      }
+      return checkValue(option, value, subject);
+    }
     case "boolean": {
       const word = text.toLowerCase();
       if (TRUE_TEXTS.includes(word)) return true;
@@ -111,6 +130,19 @@ export function expected(option: Option): string {
       return `a URL that begins with redis:// or rediss://, without ${MASK}`;
     case "addresses":
       return `addresses separated by commas, such as "10.0.0.1:6379,[::1]:6380"`;
+    case "networks":
+      return `addresses or networks such as "10.0.0.0/8", or "loopback"`;
+    case "hosts":
+      return `hosts without a port such as "push.example", or "*" for any`;
+    case "tokens":
+      return `a list of tokens such as [{ "name": "backend", "token": "…" }]`;
+    case "rules":
+      return `a list of rules such as ` +
+        `[{ "subjects": ["*"], "channels": ["news:**"], "actions": ["subscribe"] }]`;
+    case "algorithms":
+      return `algorithms among ${ALGORITHMS.join(", ")}`;
+    case "key-url":
+      return "a URL that begins with https://, or with http:// on this machine";
     case "origins":
       return `origins such as "https://app.example", or "*" for any`;
     case "secret":
@@ -142,6 +174,7 @@ export function show(value: unknown): string {
 /** The value as it may be printed: secrets are masked. */
 export function masked(option: Option, value: OptionValue): OptionValue {
   if (option.type === "secret") return MASK;
+  if (option.type === "tokens") return (value as readonly OptionRecord[]).map(maskToken);
   return option.type === "redis-url" ? maskUrl(String(value)) : value;
 }
 
@@ -154,8 +187,8 @@ export function hostInUrl(host: string): string | undefined {
   return URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname;
 }
 
-/** Type of an option's value in JavaScript; a list is an array of texts. */
-export function jsType(option: Option): "boolean" | "number" | "string" | "list" {
+/** Type of an option's value in JavaScript; a list is an array of texts, records one of objects. */
+export function jsType(option: Option): "boolean" | "number" | "string" | "list" | "records" {
   switch (option.type) {
     case "boolean":
       return "boolean";
@@ -164,8 +197,14 @@ export function jsType(option: Option): "boolean" | "number" | "string" | "list"
     case "seconds":
     case "bytes":
       return "number";
+    case "networks":
+    case "hosts":
     case "origins":
+    case "algorithms":
       return "list";
+    case "rules":
+    case "tokens":
+      return "records";
     default:
       return "string";
   }
@@ -180,9 +219,71 @@ function checkList(option: Option, value: unknown, subject: string): readonly st
   for (const entry of found) {
     const refused = cannotUse(subject, expected(option), show(entry));
     if (typeof entry !== "string") throw new TypeError(refused);
-    if (!isOrigin(entry)) throw new RangeError(refused);
+    if (!fitsEntry(option, entry)) throw new RangeError(refused);
   }
   return found as string[];
+}
+
+/** Checks a list of objects, and copies what counts of it. */
+function checkRecords(option: Option, value: unknown, subject: string): readonly OptionRecord[] {
+  const found = typeof value === "object" && value !== null && isArray(value)
+    ? entriesOf(value as unknown[])
+    : undefined;
+  const refuse = (wanted: string, what: unknown): never => {
+    throw new TypeError(cannotUse(subject, wanted, show(what)));
+  };
+  if (found === undefined) return refuse(expected(option), secretly(value));
+  const records = found.map((entry) => copyOf(entry) ?? refuse(expected(option), secretly(entry)));
+  if (option.type === "rules") return checkedRules(records, subject, expected(option));
+  return records.map((own) => {
+    // What was found may be a secret.
+    const read = readNamedToken(own);
+    if ("expected" in read) {
+      throw new RangeError(cannotUse(subject, expected(option), `one without ${read.expected}`));
+    }
+    return { ...read };
+  });
+}
+
+function checkedRules(
+  records: readonly OptionRecord[],
+  subject: string,
+  wanted: string,
+): readonly OptionRecord[] {
+  try {
+    return checkRules(records).map((rule) => ({ ...rule }));
+  } catch (error) {
+    throw new RangeError(cannotUse(subject, wanted, `a mistake: ${(error as Error).message}`));
+  }
+}
+
+/** What may be shown of a value that may be a secret. */
+function secretly(value: unknown): unknown {
+  return typeof value === "string" ? MASK : value;
+}
+
+/** The members of a plain object, all the way down; `undefined` if it is none, or reading it throws. */
+function copyOf(value: unknown): OptionRecord | undefined {
+  if (typeof value !== "object" || value === null || isArray(value)) return undefined;
+  try {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return undefined;
+    const copy: unknown = JSON.parse(JSON.stringify(value));
+    return typeof copy === "object" && copy !== null && !isArray(copy)
+      ? copy as OptionRecord
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A named token without its secret. */
+function maskToken({ token, tokenHash, ...more }: OptionRecord): OptionRecord {
+  return {
+    ...more,
+    ...(token === undefined ? {} : { token: MASK }),
+    ...(tokenHash === undefined ? {} : { tokenHash: MASK }),
+  };
 }
 
 /** The entries of an array; none if there are too many, or reading them throws. */
@@ -192,6 +293,24 @@ function entriesOf(array: unknown[]): unknown[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+function fitsEntry({ type }: Option, entry: string): boolean {
+  switch (type) {
+    case "networks":
+      return isNetwork(entry);
+    case "algorithms":
+      return ALGORITHMS.includes(entry);
+    case "hosts":
+      return entry === "*" || hostInUrl(entry) !== undefined;
+    default:
+      return isOrigin(entry);
+  }
+}
+
+/** Whether a text names trusted proxies. */
+function isNetwork(text: string): boolean {
+  return text === LOOPBACK || parseNetwork(text) !== undefined;
 }
 
 /** Whether a text is written as browsers write the header Origin, or is the wildcard. */
@@ -223,6 +342,8 @@ function fitsText(option: Option, value: string): boolean {
       return isFreePath(value);
     case "redis-url":
       return isRedisUrl(value);
+    case "key-url":
+      return isKeyUrl(value);
     case "addresses":
       return value.split(",").every((address) => isAddress(address.trim()));
     case "secret":
@@ -244,6 +365,14 @@ function isRedisUrl(value: string): boolean {
   return !value.includes(MASK);
 }
 
+/** Whether nobody on the way can change what is at an address. */
+function isKeyUrl(value: string): boolean {
+  const url = URL.parse(value);
+  if (url === null || url.hash !== "" || url.username !== "" || url.password !== "") return false;
+  if (url.protocol === "https:") return true;
+  return url.protocol === "http:" && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(url.hostname);
+}
+
 /** Whether a text is a host, or a host and a port; an IPv6 address stands in brackets. */
 function isAddress(text: string): boolean {
   const [, host, port] = /^([^:[\]]+|\[[^\]]*:[^\]]*\])(?::(\d{1,5}))?$/.exec(text) ?? [];
@@ -259,11 +388,13 @@ function parseNumber(option: Option, text: string): number | undefined {
 
 function expectedText(option: Option): string {
   if (option.type === "boolean") return "true, false, yes, no, 1 or 0";
+  if (jsType(option) === "records") return `JSON: ${expected(option)}`;
   return option.type === "bytes" ? `${expected(option)} or a size such as 64KiB` : expected(option);
 }
 
 function shownSafely(option: Option, value: unknown): string {
   if (typeof value !== "string") return show(value);
+  if (option.type === "tokens") return `${value.length} characters`;
   if (option.type === "secret") return value === MASK ? show(MASK) : `${value.length} characters`;
   return show(option.type === "redis-url" ? maskUrl(value) : value);
 }

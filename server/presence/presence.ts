@@ -116,7 +116,7 @@ export class Presence {
     if (!this.enabled) return;
     const member = this.#members.get(session.key);
     if (state === "flows") {
-      this.#rooms.watch(channel, session);
+      this.#watch(channel, session);
       if (member === undefined) return;
       member.paused.delete(channel);
       if (!member.channels.has(channel)) this.#enter(member, channel);
@@ -129,6 +129,25 @@ export class Presence {
     } else {
       member.paused.add(channel);
       this.#startGrace(member);
+    }
+  }
+
+  /** Tells a session of a channel's changes from now on, or no more, as it may see them or not. */
+  #watch(channel: string, session: Session): void {
+    const { connection, permits } = session;
+    const decide = (allowed: boolean) => {
+      if (allowed) this.#rooms.watch(channel, session);
+      else this.#rooms.unwatch(channel, session);
+    };
+    // Where that cannot be found out, it is asked for with the next subscribe.
+    try {
+      const allowed = permits.may("presence", channel);
+      if (typeof allowed === "boolean") return decide(allowed);
+      allowed.catch(() => false).then((allowed) => {
+        if (session.connection === connection && session.flowsTo(channel)) decide(allowed);
+      });
+    } catch {
+      decide(false);
     }
   }
 
@@ -185,7 +204,7 @@ export class Presence {
     this.#rows?.begun(key);
     const member: Member = {
       key,
-      clientId: owner.clientId,
+      clientId: owner.publicName,
       status: elsewhere?.status ?? "online",
       metadata: elsewhere?.metadata ?? {},
       lastSeen: 0,

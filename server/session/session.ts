@@ -7,12 +7,14 @@ import {
   RangeSet,
   type Start,
 } from "@push/client/protocol";
-import type { Identity } from "../access/identity.ts";
+import type { Action, Identity } from "../access/identity.ts";
+import { Forbidden, Permits } from "../access/permits.ts";
 import type { Channel, Published } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
 import { DeliveryCursor } from "./cursor.ts";
 import type { Wire } from "../channel/entry.ts";
 import type { Flight, Flights } from "./flight.ts";
+import type { PublishGate } from "../limits/publishes.ts";
 import { Positions, type PositionsHolder } from "./positions.ts";
 import { clip, explicitCursor, freshCursor, isExplicit, takePosition } from "./starts.ts";
 import type { Cursor, DeadLetter, Era } from "../stores/store.ts";
@@ -26,8 +28,10 @@ export interface SessionOwner {
   readonly key: string;
   /** Subject of the token. */
   readonly subject: string;
-  /** Client id, as others see it. */
+  /** Client id, as its own subject says it. */
   readonly clientId: string;
+  /** What others see it as: no subject can take a name that another one has. */
+  readonly publicName: string;
   /** Whether the application named the client. */
   readonly named: boolean;
 }
@@ -80,8 +84,8 @@ const LOST: Cursor = { epoch: "lost", floor: 0, sent: 0, own: 0, settled: [], la
 export class Session implements Subscriber, PositionsHolder, Pumped {
   /** Who it belongs to. */
   readonly owner: SessionOwner;
-  /** Who its connection speaks for, and what its token says. */
-  identity: Identity;
+  /** What its client may do. */
+  readonly permits: Permits;
   /** Milliseconds that it outlives its connection. */
   ttl = 0;
   /** Grows with each takeover; stale writes are refused. */
@@ -99,6 +103,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   /** Channels whose positions the store has lost, and does not know that it had any. */
   readonly #lost = new Set<string>();
   #connection: Connection | undefined;
+  #publishes: PublishGate | undefined;
   readonly #positions: Positions;
   /** Writes of changed positions under way. */
   #flushes = 0;
@@ -107,18 +112,32 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   readonly #turns = new Map<string, Promise<void>>();
   /** What is to end here before another node gets the session. */
   readonly #works = new Set<Promise<unknown>>();
+  /** Publishes wait for a right: later ones wait for them, so that their order stays. */
+  #asking: Promise<void> | undefined;
 
   /** @param host its hub */
   constructor(host: SessionHost, owner: SessionOwner) {
     this.#host = host;
     this.owner = owner;
-    this.identity = { subject: owner.subject };
+    this.permits = new Permits(host.context.authorization, { subject: owner.subject });
     this.#positions = new Positions(this);
   }
 
   /** See {@linkcode PositionsHolder.context}. */
   get context(): HubContext {
     return this.#host.context;
+  }
+  /** Who its connection speaks for, and what its token says. */
+  get identity(): Identity {
+    return this.permits.identity;
+  }
+  /** What was decided for the one before does not count for this one. */
+  set identity(identity: Identity) {
+    this.permits.identity = identity;
+  }
+  /** What its client may publish. */
+  get publishes(): PublishGate {
+    return this.#publishes ??= this.context.limits.publishes();
   }
   /** Key in the store. */
   get key(): string {
@@ -131,6 +150,16 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   /** Names of the channels that flow over the present connection. */
   get channels(): string[] {
     return [...this.#subscriptions].filter(([, { isLive }]) => isLive).map(([name]) => name);
+  }
+
+  /** Names of the channels that it has positions in. */
+  get known(): string[] {
+    return [...this.#subscriptions.keys(), ...this.#stored];
+  }
+
+  /** Whether a channel flows over the present connection. */
+  flowsTo(name: string): boolean {
+    return this.#subscriptions.get(name)?.isLive ?? false;
   }
 
   /** Whether its client has something to acknowledge. */
@@ -165,6 +194,43 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (this.#lost.size > 0) this.#host.changed(this);
   }
 
+  /**
+   * Ends what its client may not subscribe to any more, with its positions, before anything flows.
+   * Where that cannot be found out now, it is when the client subscribes.
+   *
+   * @param connection that holds it; `undefined` if none does
+   * @throws {PushError} `replaced` if another connection holds the session meanwhile; as the store
+   */
+  async weed(connection: Connection | undefined): Promise<void> {
+    this.permits.forget();
+    if (this.permits.isFree) return;
+    await Promise.all(this.known.map((name) =>
+      this.#inTurn(name, async () => {
+        if (await this.#may("subscribe", name).catch(() => true)) return;
+        this.#hold(connection);
+        await this.#bar(name);
+      })
+    ));
+  }
+
+  /**
+   * The rights of its client may have changed: a channel that it may not subscribe to any more ends,
+   * with its position, and the client is told.
+   *
+   * @throws {PushError} `unavailable` if that could not be found out; as the store
+   */
+  async reauthorize(): Promise<void> {
+    this.permits.forget();
+    const connection = this.#connection;
+    // Whoever attaches next is asked anew.
+    if (connection === undefined) return;
+    const names = [...this.known, ...this.#turns.keys()];
+    const checks = [...new Set(names)].map((name) => this.#recheck(name, connection));
+    for (const check of await Promise.allSettled(checks)) {
+      if (check.status === "rejected") throw check.reason;
+    }
+  }
+
   /** Takes the session from its connection: everything stops, positions stay. */
   suspend(): void {
     this.#connection = undefined;
@@ -178,8 +244,9 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   /**
    * Subscribes the connection to a channel.
    *
+   * @throws {Forbidden} without the right to subscribe, or to read what was published before
    * @throws {PushError} `too_many_channels`; `replaced` if another connection holds the session
-   *   meanwhile; as the store
+   *   meanwhile; `unavailable` if its rights could not be found out; as the store
    */
   subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
     return this.#inTurn(name, () => this.#subscribe(name, start, connection));
@@ -198,11 +265,18 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     connection: Connection,
     flights: Flights = new Map(),
   ): Promise<void> {
-    const resumed = await Promise.all(channels.map((name) => {
+    const resumed = await Promise.all(channels.map(async (name) => {
       const resume = { flight: flights.get(name) };
-      return this.#inTurn(name, () => this.#subscribe(name, {}, connection, resume));
+      try {
+        return await this.#inTurn(name, () => this.#subscribe(name, {}, connection, resume));
+      } catch (error) {
+        if (!(error instanceof Forbidden)) throw error;
+        // The client takes it for subscribed.
+        this.#tellBarred(name, connection);
+        return undefined;
+      }
     }));
-    for (const { start } of resumed) start();
+    for (const subscribed of resumed) subscribed?.start();
   }
 
   /** Lets something end here before another node gets the session, if that does not take long. */
@@ -238,6 +312,10 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     connection: Connection,
     resume?: { readonly flight: Flight | undefined },
   ): Promise<Subscribed> {
+    // Whether the channel exists must not show in the answer.
+    const readsBack = this.permits.isFree || await this.#admit(name, start, connection);
+    const admitted = this.context.limits.channels.admit(name);
+    if (admitted !== undefined) await admitted;
     const channel = this.#host.channel(name);
     await channel.open();
     if (start.last !== undefined || start.all === true) await channel.refresh();
@@ -247,7 +325,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     const wasKnown = subscription !== undefined || this.#stored.has(name);
     const explicit = isExplicit(start);
     if (subscription === undefined) {
-      const cursor = await this.#firstCursor(channel, start, explicit);
+      const cursor = await this.#firstCursor(channel, start, explicit, readsBack);
       this.#hold(connection);
       subscription = this.#add(name, channel, cursor);
     } else {
@@ -258,7 +336,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     subscription.settle();
     // Nobody is answered.
     if (resume !== undefined && subscription.epoch !== epoch) subscription.tellEpoch();
-    if (start.position !== undefined && !explicit) takePosition(subscription, start.position);
+    const misses = start.position !== undefined && !explicit &&
+      takePosition(subscription, start.position, readsBack);
     if (resume !== undefined) subscription.resume(resume.flight);
     // A position never goes backwards: one that starts earlier is another one.
     if (explicit && !wasLive && wasKnown) await this.#positions.forget(name);
@@ -272,18 +351,51 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       // Who asks again without a position has lost the answer, and perhaps what came after it.
       seq: wasLive && start.position === undefined ? subscription.floor : subscription.position,
       stored: wasKnown && !wasLive && !explicit,
-      start: () => this.#start(name, subscribed, connection),
+      start: () => {
+        if (misses) subscribed.tellMissed();
+        this.#start(name, subscribed, connection);
+      },
     };
+  }
+
+  /**
+   * Lets a client subscribe that may.
+   *
+   * @returns whether it may read what was published before it subscribed
+   */
+  async #admit(name: string, start: Start, connection: Connection): Promise<boolean> {
+    if (!await this.#may("subscribe", name)) {
+      this.#hold(connection);
+      await this.#end(name);
+      throw new Forbidden("subscribe", name);
+    }
+    const explicit = isExplicit(start) && start.last !== 0;
+    if (!explicit && start.position === undefined) return false;
+    const readsBack = await this.#may("history", name);
+    if (explicit && !readsBack) throw new Forbidden("history", name);
+    return readsBack;
   }
 
   async #unsubscribe(name: string, connection: Connection): Promise<boolean> {
     this.#hold(connection);
+    return await this.#end(name);
+  }
+
+  /** Stops the flow of a channel for good; returns whether it flowed. */
+  #halt(name: string): boolean {
+    const subscription = this.#subscriptions.get(name);
+    if (!subscription?.isLive) return false;
+    subscription.stop();
+    this.#host.flowing(this, name, "ended");
+    return true;
+  }
+
+  /** Ends a subscription and its position; resolves to whether it flowed. */
+  async #end(name: string): Promise<boolean> {
     const subscription = this.#subscriptions.get(name);
     const known = subscription !== undefined || this.#stored.has(name);
     if (!known) return false;
-    const wasLive = subscription?.isLive ?? false;
-    subscription?.stop();
-    if (wasLive) this.#host.flowing(this, name, "ended");
+    const wasLive = this.#halt(name);
     this.#subscriptions.delete(name);
     this.#stored.delete(name);
     this.#lost.delete(name);
@@ -298,8 +410,95 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return wasLive;
   }
 
-  /** Publishes as this client. */
-  async publish(
+  /** Ends what the client has no right to, and says so to whoever runs the gateway. */
+  async #bar(name: string): Promise<void> {
+    if (!this.#subscriptions.has(name) && !this.#stored.has(name)) return;
+    const { subject, clientId } = this.owner;
+    this.context.audit.actionRefused("forbidden", { subject, clientId }, "subscribe", name);
+    await this.#end(name);
+  }
+
+  /** Ends a channel if its right is lost; does at once what can be done at once. */
+  async #recheck(name: string, connection: Connection): Promise<void> {
+    const stop = async () => {
+      const isLost = !await this.#may("subscribe", name);
+      if (isLost && this.#connection === connection && this.#halt(name)) {
+        this.#tellBarred(name, connection);
+      }
+      return isLost;
+    };
+    await stop();
+    await this.#inTurn(name, async () => {
+      const isLost = await stop();
+      if (this.#connection !== connection) return;
+      if (isLost) return await this.#bar(name);
+      // What it is told of the presence of others may be another right.
+      if (this.flowsTo(name)) this.#host.flowing(this, name, "flows");
+    });
+  }
+
+  /** Tells the client that a channel has ended for want of a right. */
+  #tellBarred(name: string, connection: Connection): void {
+    const { code, message } = new Forbidden("subscribe", name);
+    const { metrics } = this.context;
+    metrics.count(metrics.errors, code);
+    connection.send(JSON.stringify({ type: "error", code, message, channel: name }), 0);
+    connection.barred?.();
+  }
+
+  async #may(action: Action, name: string): Promise<boolean> {
+    return await this.permits.may(action, name);
+  }
+
+  /**
+   * Publishes as this client.
+   *
+   * @throws {Forbidden} without the right
+   * @throws {PushError} `unavailable` if its rights could not be found out; as the store
+   */
+  publish(
+    name: string,
+    payload: string,
+    options: { id?: string; echo?: boolean },
+  ): Promise<PublishResult> {
+    if (this.#asking !== undefined) return this.#publishInTurn(name, payload, options);
+    let allowed: boolean | Promise<boolean>;
+    try {
+      allowed = this.permits.isFree || this.permits.may("publish", name);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (allowed === false) return Promise.reject(new Forbidden("publish", name));
+    if (allowed === true && this.context.limits.channels.admit(name) === undefined) {
+      return this.#publish(name, payload, options);
+    }
+    return this.#publishInTurn(name, payload, options);
+  }
+
+  async #publishInTurn(
+    name: string,
+    payload: string,
+    options: { id?: string; echo?: boolean },
+  ): Promise<PublishResult> {
+    const before = this.#asking;
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    this.#asking = begun;
+    try {
+      const allowed = this.#may("publish", name);
+      allowed.catch(() => {});
+      await before;
+      if (!await allowed) throw new Forbidden("publish", name);
+      await this.context.limits.channels.admit(name);
+      const published = this.#publish(name, payload, options);
+      resolve();
+      return await published;
+    } finally {
+      resolve();
+      if (this.#asking === begun) this.#asking = undefined;
+    }
+  }
+
+  async #publish(
     name: string,
     payload: string,
     options: { id?: string; echo?: boolean },
@@ -309,7 +508,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
       id: options.id,
       subject: this.owner.subject,
       origin: options.echo === true ? null : this.key,
-      source: this.owner.clientId,
+      source: this.owner.publicName,
       payload,
     });
     const self = this.#subscriptions.get(name)?.isLive ? 1 : 0;
@@ -509,7 +708,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (others >= limits.maxChannels) {
       throw new PushError(
         "too_many_channels",
-        `A client may subscribe to ${limits.maxChannels} channels, and this one has as many.`,
+        `A client may subscribe to ${limits.maxChannels} channels (maxChannels), and has as many.`,
       );
     }
     const subscription = new Subscription(this.#host.context, this, channel, cursor);
@@ -520,7 +719,14 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   }
 
   #start(name: string, subscription: Subscription, connection: Connection): void {
-    if (this.#connection !== connection || this.#subscriptions.get(name) !== subscription) return;
+    if (this.#connection !== connection) return;
+    if (this.#subscriptions.get(name) !== subscription) {
+      // The right was lost before the answer to the subscribe had left.
+      this.#may("subscribe", name).then((allowed) => {
+        if (!allowed && this.#connection === connection) this.#tellBarred(name, connection);
+      }, () => {});
+      return;
+    }
     if (subscription.isLive) return;
     if (subscription.channel !== this.#host.channel(name)) {
       // The channel was dropped while a slow store was asked: what nobody listens to is not kept.
@@ -538,13 +744,18 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     this.#host.flowing(this, name, "flows");
   }
 
-  async #firstCursor(channel: Channel, start: Start, explicit: boolean): Promise<DeliveryCursor> {
+  async #firstCursor(
+    channel: Channel,
+    start: Start,
+    explicit: boolean,
+    readsBack: boolean,
+  ): Promise<DeliveryCursor> {
     if (explicit) return explicitCursor(channel, start);
     const isStored = this.#stored.has(channel.name);
     // The claim has named it: if it is gone, the store has lost it since.
     const stored = isStored ? await this.#positions.load(channel.name) ?? LOST : undefined;
     return stored === undefined
-      ? freshCursor(channel, start.position)
+      ? freshCursor(channel, start.position, readsBack)
       : DeliveryCursor.load(stored);
   }
 
@@ -562,7 +773,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return reach !== undefined && seq <= reach ? subscription : undefined;
   }
 
-  #hold(connection: Connection): void {
+  #hold(connection: Connection | undefined): void {
     if (this.#connection !== connection) throw new PushError("replaced");
   }
 

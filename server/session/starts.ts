@@ -26,10 +26,30 @@ export function explicitCursor(channel: Channel, { since, last, all }: Start): D
   return DeliveryCursor.at(epoch, floor, head);
 }
 
-/** The position of a subscription of which nothing is stored. The channel must be open. */
-export function freshCursor(channel: Channel, position: Position | undefined): DeliveryCursor {
+/**
+ * Epoch of a position before which nothing may be read, until its gap was told: its number is of
+ * whichever epoch the log had then.
+ */
+export const BARRED = "barred";
+
+/**
+ * The position of a subscription of which nothing is stored. The channel must be open.
+ *
+ * @param readsBack whether what was published before may be read; if not, and there is something, it
+ *   begins with a gap
+ */
+export function freshCursor(
+  channel: Channel,
+  position: Position | undefined,
+  readsBack: boolean,
+): DeliveryCursor {
   const { epoch, head } = channel;
   if (position === undefined) return DeliveryCursor.at(epoch, head);
+  if (!readsBack) {
+    const wanted = freshCursor(channel, position, true);
+    const missesNothing = wanted.epoch === epoch && wanted.floor >= head;
+    return missesNothing ? wanted : DeliveryCursor.at(BARRED, head);
+  }
   const base = position.epoch === epoch ? Infinity : channel.baseOf(position.epoch);
   if (base === undefined) return DeliveryCursor.at(position.epoch, position.seq);
   const lowest = Math.min(position.seq, (position.open?.[0] ?? Infinity) - 1, base);
@@ -38,25 +58,36 @@ export function freshCursor(channel: Channel, position: Position | undefined): D
   return DeliveryCursor.at(epoch, Math.min(lowest, head));
 }
 
-/** Goes on from where a client says that it is, as far as its numbers mean something here. */
+/**
+ * Goes on from where a client says that it is, as far as its numbers mean something here.
+ *
+ * @param readsBack whether it may read what was published before its subscription began: else it goes
+ *   on from no place but the subscription's own
+ * @returns whether what it has is of a log that is lost, and that is not told otherwise
+ */
 export function takePosition(
   subscription: Subscription,
   { epoch, seq, open }: Position,
-): void {
+  readsBack: boolean,
+): boolean {
   const { channel } = subscription;
   if (epoch === channel.epoch || epoch === subscription.epoch) {
     if (epoch === channel.epoch || channel.baseOf(epoch) !== undefined) {
-      return subscription.adopt(epoch, seq, new RangeSet(open));
+      subscription.adopt(epoch, seq, new RangeSet(open));
+      return false;
     }
   }
   const base = channel.baseOf(epoch);
+  const { isLive } = subscription;
+  const isUntold = !isLive && !readsBack && subscription.epoch === channel.epoch;
   if (base === undefined) {
-    if (!subscription.isLive) subscription.seek(DeliveryCursor.at(epoch, seq));
-    return;
+    if (!isLive && readsBack) subscription.seek(DeliveryCursor.at(epoch, seq));
+    return isUntold;
   }
   subscription.adopt(channel.epoch, Math.min(seq, base), new RangeSet(clip(open ?? [], base)));
   const isTold = seq <= base && !channel.mayMiss(epoch);
-  if (!isTold && !subscription.isLive) subscription.regress(epoch, seq);
+  if (!isTold && !isLive && readsBack) subscription.regress(epoch, seq);
+  return !isTold && isUntold;
 }
 
 /** Ranges up to a number. */

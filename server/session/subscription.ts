@@ -6,6 +6,7 @@ import { DeliveryCursor, type Late } from "./cursor.ts";
 import type { Flight } from "./flight.ts";
 import { type Batch, Entry, type Wire } from "../channel/entry.ts";
 import { Marks } from "./marks.ts";
+import { BARRED } from "./starts.ts";
 import type { Cursor, DeadLetter, Era, StoredMessage } from "../stores/store.ts";
 import type { Connection } from "../transports/connection.ts";
 import type { Pumped } from "../turn.ts";
@@ -218,6 +219,11 @@ export class Subscription implements Pumped, Timed {
   tellEpoch(): void {
     const { channel: { name }, epoch, earlier } = this;
     if (earlier.length > 0) this.#session.tellEpoch({ channel: name, epoch, earlier });
+  }
+
+  /** Tells a client that messages are gone which it may have missed, wherever it was before. */
+  tellMissed(): void {
+    this.#tell(this.#cursor.epoch, this.#cursor.floor, "epoch");
   }
 
   /** The client has more of an earlier epoch than goes on in this one: a gap, met with the next pump. */
@@ -475,10 +481,7 @@ export class Subscription implements Pumped, Timed {
         this.#moved();
       },
       find: (seq) => channel().find(seq),
-      lost: (seq) => {
-        this.#lose(seq);
-        if (this.#live) this.#context.turn.pump(this);
-      },
+      lost: (seq) => this.#lose(seq),
       store: (letters) => session.giveUp(this, letters),
       buried: (letter) => {
         metrics.deadLettered++;
@@ -503,6 +506,8 @@ export class Subscription implements Pumped, Timed {
     (this.#lost ??= new Map()).set(seq, { late, after: this.#cursor.sent });
     this.#tell(this.#cursor.epoch, seq, "retention");
     this.#moved();
+    // Its place in the window is free.
+    if (this.#live) this.#context.turn.pump(this);
   }
 
   /** A loss counts as told once its number, or a message sent after it, was acknowledged. */
@@ -522,6 +527,10 @@ export class Subscription implements Pumped, Timed {
     const cursor = this.#cursor;
     const base = channel.baseOf(cursor.epoch);
     this.#forgetMarks();
+    if (cursor.epoch === BARRED) {
+      const begin = Math.min(Math.max(cursor.floor, channel.oldest - 1), channel.head);
+      return this.#passGap(channel.epoch, begin, "retention");
+    }
     if (base === undefined) return this.#passGap(channel.epoch, channel.oldest - 1, "epoch");
     const before = this.snapshot();
     const isLoss = cursor.resent > base || channel.mayMiss(cursor.epoch);

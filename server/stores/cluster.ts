@@ -70,7 +70,7 @@ export interface Cluster {
   /** Rows of a node; `undefined` if it does not live. */
   rows(node: string): Promise<NodeRows | undefined>;
 
-  // What another node needs to go on with a long-poller.
+  // What one node keeps for another: what it needs to go on with a long-poller, and tickets.
 
   /**
    * Keeps a text under a name for so many milliseconds, unless one of a higher version is kept there.
@@ -81,6 +81,11 @@ export interface Cluster {
   keep(name: string, text: string, ttl: number, version?: number): Promise<boolean>;
   /** The text that was kept under a name; `undefined` if there is none. */
   kept(name: string): Promise<string | undefined>;
+  /**
+   * Takes the text that was kept under a name: of all who do, on whichever node, one gets it. An engine
+   * that may have gone back to an earlier state since it was kept gives it to nobody.
+   */
+  take(name: string): Promise<string | undefined>;
   /** Keeps it no longer. */
   drop(name: string): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { IDEMPOTENCY_WINDOW } from "@push/client/protocol";
 import { KvStore } from "./kv/store.ts";
 import { MemoryStore } from "./memory/store.ts";
 import { MixedStore } from "./mixed/store.ts";
+import type { StoreNews } from "./news.ts";
 import { RedisStore } from "./redis/store.ts";
 import type { Retention, Store, StoreLimits } from "./store.ts";
 
@@ -28,9 +29,13 @@ export function storeLimitsOf({ delivery, limits }: PushSettings): StoreLimits {
   return { maxSessions: limits.maxSessions, deadLetterTtl, maxDeadLetters };
 }
 
-/** Makes the store that the settings name. The caller opens it. */
-export function openStore(settings: PushSettings, random: RandomBytes): Store {
-  const terms = { retention: retentionOf(settings), limits: storeLimitsOf(settings), random };
+/**
+ * Makes the store that the settings name. The caller opens it.
+ *
+ * @param tell takes what the store has to say
+ */
+export function openStore(settings: PushSettings, random: RandomBytes, tell?: StoreNews): Store {
+  const terms = { retention: retentionOf(settings), limits: storeLimitsOf(settings), random, tell };
   const { redis, delivery: { storeBackend, kvPath } } = settings;
   if (storeBackend === "kv") return new KvStore({ ...terms, path: kvPath });
   if (redis === undefined) return new MemoryStore(terms);

@@ -11,6 +11,7 @@
  */
 import type { Json, Ranges } from "@push/client/protocol";
 import type { Cluster } from "./cluster.ts";
+import type { Revocation, RevocationNews } from "./revocations.ts";
 
 /** A message on its way into the log. */
 export interface Draft {
@@ -242,7 +243,7 @@ export interface Renewed {
   readonly redriven: readonly string[];
 }
 
-/** Limits of dead letters and sessions. Times in milliseconds. */
+/** Limits of dead letters, sessions and revocations. Times in milliseconds. */
 export interface StoreLimits {
   /** Most sessions; the detached one that is longest away goes first. */
   readonly maxSessions: number;
@@ -250,6 +251,8 @@ export interface StoreLimits {
   readonly deadLetterTtl: number;
   /** Most dead letters of one subscription; the oldest go first. */
   readonly maxDeadLetters: number;
+  /** Most revocations; a further one is refused. Default {@linkcode MAX_REVOCATIONS}. */
+  readonly maxRevocations?: number;
 }
 
 /** What a store has and has lost on purpose, since it was opened. */
@@ -390,6 +393,23 @@ export interface Store extends AsyncDisposable {
    * them as late, its commits leave them as they are: it cannot have settled what it does not know.
    */
   redrive(query: DeadLetterQuery, now: number): Promise<DeadLetter[]>;
+
+  // Revocations.
+
+  /**
+   * Keeps a revocation until its end. Of what is known of its name already the later times stay, so
+   * it may be repeated. It survives what a publish survives. Where there is no room it is refused
+   * with `store_full`: none that was answered is forgotten before its end.
+   *
+   * @returns whether it is kept; it is not if its end is past
+   */
+  revoke(revocation: Revocation, now: number): Promise<boolean>;
+  /**
+   * Revocations that have changed since this was asked before; called twice a second by each node.
+   *
+   * @param known the mark of the last answer; `undefined` to learn them all
+   */
+  revocations(known: string | undefined, now: number): Promise<RevocationNews>;
 
   /** Lets go of what has expired. Called every few seconds. */
   sweep(now: number): Promise<void>;

@@ -326,6 +326,16 @@ export class MemoryNode implements Cluster {
     return this.#do(() => this.#shared.kept().get(name)?.text);
   }
 
+  /** Takes the text that was kept (see {@linkcode Cluster.take}). */
+  take(name: string): Promise<string | undefined> {
+    return this.#do(() => {
+      const texts = this.#shared.kept();
+      const text = texts.get(name)?.text;
+      texts.delete(name);
+      return text;
+    });
+  }
+
   /** Keeps it no longer (see {@linkcode Cluster.drop}). */
   drop(name: string): Promise<void> {
     return this.#do(() => {

@@ -28,14 +28,17 @@
  * ```
  *
  * A store of your own is proved by {@linkcode storeSuite}, which asks for two handles on the same
- * fresh data and runs {@linkcode STORE_CASES} over them.
+ * fresh data and runs {@linkcode STORE_CASES} over them; what its nodes keep for each other by
+ * {@linkcode clusterSuite}.
  *
  * @module
  */
 export type { Cancel, Clock, RandomBytes } from "../clock.ts";
 export * from "../stores/cluster.ts";
+export * from "../stores/revocations.ts";
 export * from "../stores/store.ts";
 export type { Connection } from "../transports/connection.ts";
+export * from "./cluster_suite.ts";
 export * from "./manual_clock.ts";
 export * from "./memory_cluster.ts";
 export * from "./memory_pair.ts";

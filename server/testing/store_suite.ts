@@ -8,6 +8,7 @@ import { logCases } from "./store_cases_log.ts";
 import { nodeCases } from "./store_cases_nodes.ts";
 import { positionCases } from "./store_cases_positions.ts";
 import { retentionCases } from "./store_cases_retention.ts";
+import { revocationCases } from "./store_cases_revocations.ts";
 import { sessionCases } from "./store_cases_sessions.ts";
 import { type StoreCase, StoreTrial } from "./store_trial.ts";
 
@@ -53,7 +54,10 @@ export interface StoreSuiteOptions {
    * the cases about such nodes are left out. Default false.
    */
   readonly nodes?: boolean;
-  /** Unix milliseconds at which each case begins. Default the year 2025. */
+  /**
+   * Unix milliseconds at which each case begins; about those of the engine, where it has a clock of its
+   * own. Default the year 2025.
+   */
   readonly start?: number;
 }
 
@@ -66,6 +70,7 @@ export const STORE_CASES: readonly StoreCase[] = [
   ...nodeCases,
   ...positionCases,
   ...letterCases,
+  ...revocationCases,
   ...lifeCases,
 ];
 

@@ -25,4 +25,6 @@ export interface Connection {
   send(text: string, count: number): void;
   /** Ends the connection with a code of the table. Idempotent; nothing is sent after it. */
   close(code: Code | "normal", detail?: string): void;
+  /** Hears that its session has lost a channel for want of a right, once the client was told. */
+  barred?(): void;
 }

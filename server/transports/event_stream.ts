@@ -22,6 +22,8 @@ export interface StreamTerms {
   readonly maxBufferedBytes: number;
   /** Called once nothing of a stream is held any more. */
   settled(stream: EventStream): void;
+  /** Called for each that is closed as its reader is stuck. */
+  readonly slow?: () => void;
 }
 
 /** Milliseconds after which something is written where there is nothing to say. */
@@ -159,8 +161,9 @@ export class EventStream implements Timed {
   }
 
   #stuck(): void {
-    const { metrics } = this.#terms;
+    const { metrics, slow } = this.#terms;
     metrics.count(metrics.closed, "slow_consumer");
+    slow?.();
     this.#owner.stuck(this);
   }
 

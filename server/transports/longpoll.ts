@@ -45,6 +45,7 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   readonly transport = "longpoll";
   readonly #terms: PollTerms;
   readonly #onClose: (code: Code | "normal") => void;
+  readonly #onBarred: (() => void) | undefined;
   #waiting: Waiting | undefined;
   #streaming: Streaming | undefined;
   #frames: string[] = [];
@@ -53,10 +54,18 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   #length = 0;
   #closed = false;
 
-  /** @param onClose called when this side has closed the connection */
-  constructor(terms: PollTerms, onClose: (code: Code | "normal") => void) {
+  /**
+   * @param onClose called when this side has closed the connection
+   * @param onBarred called when a channel was taken from its session
+   */
+  constructor(
+    terms: PollTerms,
+    onClose: (code: Code | "normal") => void,
+    onBarred?: () => void,
+  ) {
     this.#terms = terms;
     this.#onClose = onClose;
+    this.#onBarred = onBarred;
   }
 
   /** See {@linkcode Connection.capacity}. */
@@ -143,6 +152,11 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     if (this.#frames.length === 0) return;
     if (this.#streaming === undefined) this.#answer();
     else this.#streaming.stream.write(eventOf(this.#take()));
+  }
+
+  /** See {@linkcode Connection.barred}. */
+  barred(): void {
+    this.#onBarred?.();
   }
 
   /** See {@linkcode Connection.close}. */

@@ -109,6 +109,11 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
     this.#host.ended(code);
   }
 
+  /** See {@linkcode Connection.barred}: what the reader asks for is refused from now on. */
+  barred(): void {
+    this.close("forbidden");
+  }
+
   /** See {@linkcode StreamOwner.drained}. */
   drained(): void {
     this.#host.drained();

@@ -10,6 +10,12 @@ export interface Socket {
   readonly bufferedAmount: number;
   send(text: string): void;
   close(code?: number, reason?: string): void;
+  /** Cuts the connection without a word, where that is possible. */
+  terminate?(): void;
+  /** Reads nothing any more, where that is possible. */
+  pause?(): void;
+  /** Reads again. */
+  resume?(): void;
 }
 
 /** What the sockets of one gateway share. */
@@ -41,9 +47,12 @@ export class WebSocketConnection implements Connection, Flushed {
   readonly #socket: Socket;
   readonly #terms: SocketTerms;
   readonly #onDrain: () => void;
-  readonly #onClose: () => void;
+  readonly #onClose: (code: Code | "normal") => void;
   #batching = false;
+  /** Nothing is sent any more. */
   #closed = false;
+  /** This side has closed it. */
+  #isOver = false;
   /** Frames of this turn: texts of one object, or of an array of them. */
   #outbox: { readonly text: string; readonly count: number }[] = [];
   #outboxLength = 0;
@@ -55,7 +64,12 @@ export class WebSocketConnection implements Connection, Flushed {
    * @param onDrain called when a parked socket takes messages again
    * @param onClose called when this side has closed the connection
    */
-  constructor(socket: Socket, terms: SocketTerms, onDrain: () => void, onClose: () => void) {
+  constructor(
+    socket: Socket,
+    terms: SocketTerms,
+    onDrain: () => void,
+    onClose: (code: Code | "normal") => void,
+  ) {
     this.#socket = socket;
     this.#terms = terms;
     this.#onDrain = onDrain;
@@ -100,26 +114,41 @@ export class WebSocketConnection implements Connection, Flushed {
 
   /** See {@linkcode Connection.close}. */
   close(code: Code | "normal", detail?: string): void {
-    if (this.#closed) return;
+    if (this.#closed) return this.#giveUp(code);
     this.flush();
     // The flush may have shown that the client is a slow consumer, and closed it as one.
     if (this.#closed) return;
+    this.#isOver = true;
     this.#gone();
     const { metrics } = this.#terms;
     metrics.count(metrics.closed, code);
     const number = code === "normal" ? 1000 : CODES[code].close ?? CODES.internal.close!;
     const reason = code === "normal" ? "" : `${code}: ${detail ?? CODES[code].text}`;
     try {
-      this.#socket.close(number, asciiReason(reason));
+      // Whoever does not read would not read the close either.
+      if (code === "slow_consumer" && this.#socket.terminate !== undefined) {
+        this.#socket.terminate();
+      } else {
+        this.#socket.close(number, asciiReason(reason));
+      }
     } catch {
       // It was closing already.
     }
-    this.#onClose();
+    // Whoever sends too much goes on with it until the close has reached them.
+    if (code === "too_many_frames") this.#socket.pause?.();
+    this.#onClose(code);
   }
 
   /** The socket is closed, whoever closed it. */
   gone(): void {
     this.#gone();
+  }
+
+  /** What the peer sent before it closed may wait still: it is not done any more. */
+  #giveUp(code: Code | "normal"): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onClose(code);
   }
 
   #gone(): void {

@@ -108,7 +108,7 @@ Deno.test("a close code of 4500 to 4999 that nobody knows means stay away", asyn
   await settle();
   assertEquals(
     (await client.waitClosed()).reason,
-    "The connection was closed with code 4987: who knows",
+    "Closed with 4987: who knows",
   );
 });
 

@@ -45,7 +45,7 @@ Deno.test("diagnose() says how things stand, as JSON and as text", async () => {
     version: VERSION,
     url: "ws://gateway.test/ws",
     state: "connected",
-    reason: "The gateway has accepted the client over websocket.",
+    reason: "Connected over websocket.",
     transport: "websocket",
     failures: {},
     clientId: "shop",
@@ -91,7 +91,7 @@ Deno.test("diagnose() waits for /health no longer than requestTimeout", async ()
   });
   const diagnosing = client.diagnose();
   await clock.advance(3000);
-  assertEquals((await diagnosing).health, "Error: No answer came in time.");
+  assertEquals((await diagnosing).health, "PushError: It took too long.");
   assertEquals([asked, signal?.aborted], [["http://gateway.test/health"], true]);
   assertEquals(clock.pending, 0);
 });
@@ -139,7 +139,12 @@ Deno.test("a diagnosis never rejects, whatever the state", async () => {
 });
 
 Deno.test("diagnose() of a client of a real gateway tells that it is healthy", async () => {
-  const gateway = new Gateway({ port: 0, authToken: "the-shared-token", push: { enabled: true } });
+  const gateway = new Gateway({
+    port: 0,
+    log: { level: "off" },
+    authToken: "the-shared-token",
+    push: { enabled: true },
+  });
   await gateway.start();
   const client = new PushClient(`ws://127.0.0.1:${gateway.address.port}/ws`, {
     authToken: "the-shared-token",

@@ -112,6 +112,32 @@ Deno.test("a channel that is refused after a reconnect ends its subscriptions, a
   await client.disconnect();
 });
 
+Deno.test("a channel whose right is lost ends its subscriptions, and is asked for no more", async () => {
+  const { client, gateway, clock, errors } = await connected();
+  const subscription = await client.subscribe("a");
+  const kept = await client.subscribe("b");
+  const reading = subscription[Symbol.asyncIterator]().next();
+  const refused = assertRejects(() => reading, PushError, "no more");
+  gateway.send({ type: "error", code: "forbidden", message: "no more", channel: "a" });
+  await clock.advance(0);
+  await refused;
+  assertEquals([subscription.active, kept.active], [false, true]);
+  assertEquals(errors.map(({ channel, origin }) => [channel, origin]), [["a", "gateway"]]);
+  gateway.message("a", 1);
+  gateway.clear();
+  gateway.drop();
+  await clock.advance(500);
+  const { subscriptions } = gateway.last("connect");
+  assertEquals(subscriptions?.map(({ channel }: { channel: string }) => channel), ["b"]);
+  assertEquals(gateway.of("channel.unsubscribe"), []);
+  // A refusal of what does not flow is told, and ends nothing.
+  gateway.send({ type: "error", code: "forbidden", message: "not c", channel: "c" });
+  await clock.advance(0);
+  assertEquals(errors.map(({ channel }) => channel), ["a", "c"]);
+  assertEquals(kept.active, true);
+  await client.disconnect();
+});
+
 Deno.test("a channel that cannot be had just now after a reconnect is asked for again", async () => {
   const { client, gateway, clock } = await connected();
   const got: unknown[] = [];
@@ -611,7 +637,7 @@ Deno.test("waitFor() rejects with the signal's reason, the gateway's refusal, wh
   const ended = client.waitFor("d");
   await settle();
   await Promise.all([assertRejects(() => ended, PushError), client.disconnect()]);
-  await assertRejects(() => client.waitFor("e"), PushError, "connect()");
+  await assertRejects(() => client.waitFor("e"), PushError, "not connected");
 });
 
 Deno.test("a signal that aborts in the turn of the gateway's answer ends the subscription", async () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Message, PushClient, type Transport } from "@push/client";
+import { type Clock, type Message, PushClient, type PushError, type Transport } from "@push/client";
 import { Stream } from "../../client/tabs/stream.ts";
 import { Tab } from "../../client/tabs/tab.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
@@ -417,6 +417,66 @@ Deno.test("a refusal of the gateway is one for every tab, and a new token mends 
   const refusal = await right.publish("x", "y".repeat(70_000)).catch(({ code }) => code);
   assertEquals(refusal, "message_too_large");
   await Promise.all([right.disconnect(), later.disconnect()]);
+});
+
+Deno.test("a tab that comes late knows how much of the token's time has passed", async () => {
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  const tokens = [{ name: "ann", token: "token-of-ann", expires }];
+  await using served = await startGateway({ push: { auth: { tokens } } });
+  let passed = 0;
+  const clock: Clock = {
+    now: () => Date.now() + passed,
+    schedule(delay, task) {
+      const handle = setTimeout(task, delay);
+      return () => clearTimeout(handle);
+    },
+  };
+  const browser = new TabBrowser();
+  const asked = Promise.withResolvers<void>();
+  let given = 0;
+  const first = browser.open().client(served.ws, { authToken: () => "token-of-ann", clock });
+  const late = browser.open().client(served.ws, {
+    authToken: () => (++given === 2 && asked.resolve(), "token-of-ann"),
+    clock,
+  });
+  await first.connect();
+  passed = 3_600_000;
+  await late.connect();
+  // Once to connect, and once since the token is at its end.
+  await asked.promise;
+  await Promise.all([late.disconnect(), first.disconnect()]);
+});
+
+Deno.test("a right that is lost ends the channel in every tab that has it, and in no other", async () => {
+  const rights = new Set(["a", "b"]);
+  await using served = await startGateway({}, {
+    authorize: (_, action, channel) => action !== "subscribe" || rights.has(channel!),
+  });
+  const browser = new TabBrowser();
+  const all = [...await tabs(browser, served.ws, 3), await open(browser, served.ws, "b")];
+  const errors = all.map(({ client }) => {
+    const told: unknown[] = [];
+    client.on(
+      "error",
+      ({ error, channel }) => told.push(`${(error as PushError).code} ${channel}`),
+    );
+    return told;
+  });
+  rights.delete("a");
+  await served.gateway.reauthorize();
+  await until(() => errors.slice(0, 3).every((told) => told.length > 0), "three tabs are told");
+  await served.gateway.publish("a", "between");
+  await served.gateway.publish("b", 1);
+  await until(() => all[3].got.length === 1, "the other channel flows");
+  assertEquals(errors, [["forbidden a"], ["forbidden a"], ["forbidden a"], []]);
+  rights.add("a");
+  await served.gateway.reauthorize();
+  const got: unknown[] = [];
+  for (const { client } of all) await client.subscribe("a", ({ data }) => got.push(data));
+  await served.gateway.publish("a", "after");
+  await until(() => got.length === 4, "all have the message");
+  assertEquals(got, Array(4).fill("after"));
+  await close(all);
 });
 
 Deno.test("to the others the tabs are one, with the status that was said last", async () => {

@@ -50,6 +50,7 @@ Deno.test("the command reaches Redis over TLS, and only one whose certificate it
   );
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", "--cert", tls("ca"), MOD.href, "--port=0", "--store=redis", url],
+    env: { PUSH_LOG_LEVEL: "error" },
     stdout: "piped",
   }).spawn();
   let said = "";

@@ -35,6 +35,18 @@ Deno.test("the command shows no token, and addresses that a client of this machi
   }
 });
 
+Deno.test("the command shows addresses of TLS where it is spoken, and refuses half of it", async () => {
+  const cert = ["--port", "9", "--tls-cert", "cert.pem"];
+  await using command = new FakeRun([...cert, "--tls-key", "key.pem"]);
+  await command.until("PushClient");
+  assert(command.printed.includes(`new PushClient("wss://127.0.0.1:9/ws")`), command.printed);
+  assert(command.printed.includes("https://127.0.0.1:9/api/push"), command.printed);
+
+  await using half = new FakeRun(cert);
+  assertEquals(await half.code, 2);
+  assertMatch(half.errors[0], /^Cannot use option 'tls.cert' without 'tls.key' \(--tls-key/);
+});
+
 Deno.test("the command says that push is off", async () => {
   await using command = new FakeRun(["--no-push"]);
   await command.until("listens on");

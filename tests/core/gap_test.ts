@@ -366,6 +366,33 @@ Deno.test(
 );
 
 Deno.test(
+  "what waits for its retry above a gap, and is gone too, keeps no place in the window",
+  inWorld({ delivery: { ...trimmed, window: 1 } }, async (w) => {
+    await (await w.subscriber("bob", "c")).drop();
+    await w.publish("c", ...numbers(1, 30));
+    const first = await w.subscriber("bob", "c");
+    // As many as may wait where the window is one message.
+    for (let i = 0; i < 2; i++) await first.nack(first.messages.at(-1)!, 60_000);
+    await first.drop();
+    const refused = first.data;
+    assertEquals(refused.length, 2);
+    await w.publish("c", ...numbers(31, 60));
+    const again = await w.extended("bob");
+    await again.subscribe("c");
+    const [{ seq: gone }, ...late] = gaps(again);
+    assertEquals(late.map(({ seq }) => seq), refused);
+    // Nobody publishes: it goes on by itself.
+    for (const n of numbers(gone + 1, 60)) {
+      assertEquals(again.takeData(), [n]);
+      await again.ackUpTo(again.messages.at(-1)!);
+    }
+    await w.pass(1000);
+    const position = await w.position("bob", "c");
+    assertEquals([position?.floor, position?.late], [60, []]);
+  }),
+);
+
+Deno.test(
   "own messages and the end of a subscription's past are no gap",
   inWorld({ delivery: { historySize: 2 } }, async (w) => {
     const ann = await w.extended("ann");

@@ -11,7 +11,11 @@ import type {
   PushSettings,
 } from "../../server/options/settings.ts";
 import { Authenticator } from "../../server/access/authenticator.ts";
+import { Authorization, type Authorize } from "../../server/access/authorization.ts";
+import type { Rule } from "../../server/access/grants.ts";
+import type { Identity } from "../../server/access/identity.ts";
 import type { Session } from "../../server/session/session.ts";
+import { silentLog } from "../../server/logging/log.ts";
 import { MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import type { Cursor, Store } from "../../server/stores/store.ts";
@@ -31,6 +35,10 @@ export interface Overrides {
   readonly delivery?: Partial<DeliverySettings>;
   readonly presence?: Partial<PresenceSettings>;
   readonly limits?: Partial<LimitSettings>;
+  /** Who may do what. */
+  readonly rules?: readonly Rule[];
+  /** Decides before the rules. */
+  readonly authorize?: Authorize;
 }
 
 /** How a client connects. */
@@ -41,6 +49,8 @@ export interface ConnectOptions extends MemoryConnectionOptions {
   readonly attempt?: number;
   readonly secret?: string;
   readonly sessionTtl?: number;
+  /** Who connects. Default the subject of everybody. */
+  readonly identity?: Identity;
   readonly subscriptions?: readonly (Start & { channel: string })[];
 }
 
@@ -59,6 +69,7 @@ export class World {
   hub: Hub;
   readonly #random = seededRandom(1);
   readonly #events: HubEvents | undefined;
+  readonly #overrides: Overrides;
   readonly #clients: TestClient[] = [];
   #attempts = 0;
 
@@ -68,10 +79,12 @@ export class World {
       ...push,
       delivery: { ...push.delivery, ...overrides.delivery },
       presence: { ...push.presence, ...overrides.presence },
-      limits: { ...push.limits, ...overrides.limits },
+      // Clients take sessions from each other as often as a test likes.
+      limits: { ...push.limits, maxTakeovers: 0, ...overrides.limits },
     };
-    this.authenticator = new Authenticator(authToken);
+    this.authenticator = new Authenticator({ clock: this.clock, authToken });
     this.#events = events;
+    this.#overrides = overrides;
     this.interposed = new Interposed(this.freshStore());
     this.hub = this.#makeHub();
   }
@@ -113,7 +126,7 @@ export class World {
   dial(
     clientId?: string,
     options?: MemoryConnectionOptions,
-    identity: { subject: string } = { subject: "anonymous" },
+    identity: Identity = { subject: "anonymous" },
   ): TestClient {
     return this.#accept({ identity, clientId }, options);
   }
@@ -127,11 +140,11 @@ export class World {
   async connect(name?: string, options: ConnectOptions = {}): Promise<TestClient> {
     const { wire = "fixed", instance, attempt, secret, sessionTtl, subscriptions } = options;
     if (wire === "fixed") {
-      const client = this.dial(name, options);
+      const client = this.dial(name, options, options.identity);
       await client.ask({ type: "ping" }, "pong");
       return client;
     }
-    const client = this.dial(undefined, options);
+    const client = this.dial(undefined, options, options.identity);
     client.say({
       type: "connect",
       version: 1,
@@ -220,7 +233,7 @@ export class World {
   }
 
   #accept(
-    terms: { identity?: { subject: string }; clientId?: string },
+    terms: { identity?: Identity; clientId?: string },
     options?: MemoryConnectionOptions,
   ): TestClient {
     const client = new TestClient(this, terms, options);
@@ -235,6 +248,12 @@ export class World {
       clock: this.clock,
       random: this.#random.bytes,
       events: this.#events,
+      authorization: new Authorization({
+        clock: this.clock,
+        log: silentLog(this.clock),
+        rules: this.#overrides.rules,
+        authorize: this.#overrides.authorize,
+      }),
     });
   }
 }

@@ -48,7 +48,7 @@ export class NodesWorld {
   readonly cluster: MemoryCluster;
   readonly nodes: WorldNode[] = [];
   readonly #data = new MemoryData();
-  readonly #authenticator = new Authenticator(undefined);
+  readonly #authenticator = new Authenticator({ clock: this.clock });
   readonly #options: NodesOptions;
   #attempts = 0;
 
@@ -58,7 +58,8 @@ export class NodesWorld {
       ...push,
       delivery: { ...push.delivery, ...options.delivery },
       presence: { ...push.presence, ...options.presence },
-      limits: { ...push.limits, ...options.limits },
+      // Clients take sessions from each other as often as a test likes.
+      limits: { ...push.limits, maxTakeovers: 0, ...options.limits },
     };
     this.#options = options;
     this.random = seededRandom(options.seed ?? 1);
@@ -231,9 +232,18 @@ export function overNodes(
   };
 }
 
-const LOG = new Set(["create", "channels", "append", "read", "states", "cluster"]);
+const LOG = new Set([
+  "create",
+  "channels",
+  "append",
+  "read",
+  "states",
+  "revoke",
+  "revocations",
+  "cluster",
+]);
 
-/** A store whose log is shared, and whose sessions and positions are this node's own. */
+/** A store whose log and revocations are shared, and whose sessions and positions are this node's own. */
 function apart(log: Store, sessions: Store): Store {
   return new Proxy(log, {
     get(_, key) {

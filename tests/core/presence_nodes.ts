@@ -27,13 +27,14 @@ export const LEASE = 10 * SECOND;
 export class NodeWorld implements Surroundings {
   readonly hub: Hub;
   readonly node: MemoryNode;
-  readonly authenticator = new Authenticator(undefined);
+  readonly authenticator: Authenticator;
   readonly #nodes: PresenceNodes;
   readonly #clients: TestClient[] = [];
   isDead = false;
 
   constructor(nodes: PresenceNodes) {
     this.#nodes = nodes;
+    this.authenticator = new Authenticator({ clock: nodes.clock });
     this.node = nodes.cluster.join();
     const store = this.node.clustered(
       new MemoryStore({

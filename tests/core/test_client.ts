@@ -1,6 +1,7 @@
 import type { GatewayFrame, Json, JsonObject, MessageFrame, Start } from "@push/client/protocol";
 import { Dialog } from "../../server/dialog/dialog.ts";
 import type { Hub } from "../../server/hub.ts";
+import type { Identity } from "../../server/access/identity.ts";
 import type { Authenticator } from "../../server/access/authenticator.ts";
 import {
   type FrameOf,
@@ -38,7 +39,7 @@ export class TestClient {
 
   constructor(
     world: Surroundings,
-    terms: { identity?: { subject: string }; clientId?: string },
+    terms: { identity?: Identity; clientId?: string },
     options: MemoryConnectionOptions = {},
   ) {
     this.#world = world;
@@ -47,7 +48,7 @@ export class TestClient {
       ...terms,
       onExtended: () => {},
     });
-    this.connection.onClose = () => this.#dialog.closed(1006);
+    this.connection.onClose = () => this.#dialog.closed(1006, false);
   }
 
   /** Code that the gateway closed the connection with. */

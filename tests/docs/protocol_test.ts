@@ -1,3 +1,4 @@
+import { QUIET } from "../support/gateway.ts";
 import { assert, assertEquals, AssertionError, assertRejects, assertThrows } from "@std/assert";
 import * as limits from "../../client/protocol/limits.ts";
 import { renderCodesTable, withCodesTable } from "../../dev/protocol_docs.ts";
@@ -66,7 +67,7 @@ Deno.test("PROTOCOL.md shows settings with their defaults", () => {
 });
 
 Deno.test("every route of PROTOCOL.md answers, and every route for polling is in it", async () => {
-  await using gateway = new Gateway({ push: { enabled: true } });
+  await using gateway = new Gateway({ log: QUIET, push: { enabled: true } });
   const routes = new Set(
     [...PROTOCOL.matchAll(/`(GET|POST) (\/[\w/-]+)/g)].map(([, method, path]) =>
       `${method} ${path}`
@@ -103,9 +104,11 @@ const BODIES: Record<string, string> = {
   messages: "PollBody",
   send: "SendBody",
   sse: "PollBody",
+  refresh: "RefreshBody",
 };
 const ANSWERS: Record<string, string> = {
   poll_token: "RegisterAnswer",
+  ticket: "TicketAnswer",
   messages: "PollAnswer",
   frames: "SendAnswer",
 };
@@ -268,7 +271,10 @@ class Stage {
     const failsOver = lines.some(({ text }) => text.startsWith("the store fails over"));
     const over = failsOver ? failoverStore(options, this.#clock) : undefined;
     this.#engine = over?.engine;
-    this.#gateway = new Gateway(this.#options, { clock: this.#clock, store: over?.store });
+    this.#gateway = new Gateway({ log: QUIET, ...this.#options }, {
+      clock: this.#clock,
+      store: over?.store,
+    });
   }
 
   async play({ who, by, text }: Line): Promise<void> {
@@ -295,6 +301,8 @@ class Stage {
 
   async #settle(): Promise<void> {
     for (let round = 0; round < 8; round++) await this.#clock.advance(0);
+    // Signatures are checked outside of this thread.
+    await new Promise((resolve) => setTimeout(resolve, 0));
   }
 
   async #happen(text: string): Promise<void> {
@@ -308,7 +316,7 @@ class Stage {
     if (text.startsWith("the gateway restarts")) {
       await this.#stop();
       this.#came.clear();
-      this.#gateway = new Gateway(this.#options, { clock: this.#clock });
+      this.#gateway = new Gateway({ log: QUIET, ...this.#options }, { clock: this.#clock });
     }
   }
 
@@ -399,7 +407,9 @@ class Stage {
   #compare(shown: unknown, real: unknown, key: string, came: string): void {
     if (typeof shown === "string" && typeof real === "string") {
       if (key === "message" || key === "error") return;
-      if (["client_id", "secret", "poll_token", "epoch"].includes(key)) this.#learn(shown, real);
+      if (["client_id", "secret", "poll_token", "ticket", "epoch"].includes(key)) {
+        this.#learn(shown, real);
+      }
       if (key === "event_id") this.#learn(shown.split(":")[0], real.split(":")[0]);
       return assertEquals(real, this.#real(shown), came);
     }

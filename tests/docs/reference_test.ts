@@ -5,7 +5,12 @@ import { type Message, PushClient } from "../../client/mod.ts";
 import { nextEvent } from "./next_event.ts";
 
 async function startGateway(options: GatewayOptions = {}) {
-  const gateway = new Gateway({ port: 0, push: { enabled: true }, ...options });
+  const gateway = new Gateway({
+    port: 0,
+    log: { level: "off" },
+    push: { enabled: true },
+    ...options,
+  });
   await gateway.start();
   return { gateway, url: `ws://127.0.0.1:${gateway.address.port}/ws` };
 }

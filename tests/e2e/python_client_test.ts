@@ -42,9 +42,9 @@ async function allSettled(served: Served, clientId: string): Promise<void> {
   assert(counter("acknowledged_total") >= MESSAGES + 1);
 }
 
-for (const how of ["header", "query"]) {
-  Deno.test(`Python over a WebSocket, its token in the ${how}: all frames of the fixed wire`, async () => {
-    await using served = await startGateway({ authToken: TOKEN });
+for (const [how, websocket] of [["header", "deno"], ["query", "deno"], ["header", "ws"]] as const) {
+  Deno.test(`Python over a WebSocket of ${websocket}, its token in the ${how}: all frames of the fixed wire`, async () => {
+    await using served = await startGateway({ authToken: TOKEN, websocket });
     await using watcher = await WireClient.open(served.ws, { authorization: `Bearer ${TOKEN}` });
     await watcher.subscribe("replies");
     const args = [`${served.ws}?client_id=py`, how];
@@ -106,8 +106,14 @@ Deno.test("Python over a WebSocket, with a wrong token: the upgrade is refused",
   assert(complaint.includes("401"), complaint);
 });
 
-Deno.test("Python over long-polling: every route of the fixed wire", async () => {
-  await using served = await startGateway({ authToken: TOKEN });
+for (const websocket of ["deno", "ws"] as const) {
+  Deno.test(`Python over long-polling of ${websocket}: every route of the fixed wire`, () => {
+    return poll(websocket);
+  });
+}
+
+async function poll(websocket: "deno" | "ws"): Promise<void> {
+  await using served = await startGateway({ authToken: TOKEN, websocket });
   await using watcher = await WireClient.open(served.ws, { authorization: `Bearer ${TOKEN}` });
   await watcher.subscribe("replies");
   await using client = await PythonProcess.start("polling_client.py", [served.ws], { TOKEN });
@@ -137,4 +143,4 @@ Deno.test("Python over long-polling: every route of the fixed wire", async () =>
   assertEquals(answers("unsubscribe"), [{ ok: true, channel: "alerts" }]);
   assertEquals(answers("ack").filter(({ ok }) => ok).length, MESSAGES + 1);
   checkMessages(client.printed);
-});
+}

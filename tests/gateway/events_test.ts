@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { GatewayEvent, GatewayEvents } from "../../mod.ts";
+import type { LogRecord } from "../../server/logging/record.ts";
 import { type Served, startGateway } from "../support/gateway.ts";
 import { PollClient } from "../support/http_client.ts";
 import { until } from "../support/within.ts";
@@ -78,51 +79,50 @@ Deno.test("events: deadLettered tells what was given up, by whom and why", async
   }]);
 });
 
+/** A gateway, and what it logs. */
+async function reporting(): Promise<{ served: Served; reports: LogRecord[] }> {
+  const reports: LogRecord[] = [];
+  const log = (record: LogRecord) => void reports.push(record);
+  return { served: await startGateway({ log: { level: "error" }, push: QUIET }, { log }), reports };
+}
+
 Deno.test("events: a handler that throws is reported and harms nothing", async () => {
-  await using served = await startGateway({ push: QUIET });
-  const complaints: unknown[][] = [];
-  const { error } = console;
-  console.error = (...args: unknown[]) => complaints.push(args);
-  try {
-    const events: GatewayEvent[] = ["connected", "disconnected", "published"];
-    for (const event of events) {
-      served.gateway.on(event, () => {
-        throw new Error(`handler of ${event}`);
-      });
-    }
-    const later = heard(served, "published");
-    await using ann = await WireClient.open(`${served.ws}?client_id=ann`);
-    await ann.subscribe("news");
-    assertEquals((await served.gateway.publish("news", 1)).delivered, 1);
-    assertEquals((await ann.next()).data, 1);
-    assertEquals(later.length, 1, "the other handler is called, too");
-    await ann.close();
-    await until(() => complaints.length === 3, "all three are reported");
-  } finally {
-    console.error = error;
+  const { served, reports } = await reporting();
+  await using _ = served;
+  const events: GatewayEvent[] = ["connected", "disconnected", "published"];
+  for (const event of events) {
+    served.gateway.on(event, () => {
+      throw new Error(`handler of ${event}`);
+    });
   }
-  assert(complaints.every(([text]) => String(text).includes("handler of the event")));
+  const later = heard(served, "published");
+  await using ann = await WireClient.open(`${served.ws}?client_id=ann`);
+  await ann.subscribe("news");
+  assertEquals((await served.gateway.publish("news", 1)).delivered, 1);
+  assertEquals((await ann.next()).data, 1);
+  assertEquals(later.length, 1, "the other handler is called, too");
+  await ann.close();
+  await until(() => reports.length === 3, "all three are reported");
+  assertEquals(
+    reports.map(({ event, fields }) => [event, fields.about, fields.error]),
+    ["connected", "published", "disconnected"].map((
+      name,
+    ) => ["handler.failed", name, `Error: handler of ${name}`]),
+  );
 });
 
 Deno.test("events: an async handler that rejects is reported and does not end the process", async () => {
-  await using served = await startGateway({ push: QUIET });
-  const complaints: unknown[][] = [];
-  const { error } = console;
-  console.error = (...args: unknown[]) => complaints.push(args);
-  try {
-    const broken = new Error("rejected");
-    served.gateway.on("published", async () => {
-      await Promise.resolve();
-      throw broken;
-    });
-    await served.gateway.publish("news", 1);
-    await until(() => complaints.length === 1, "it is reported");
-    assertEquals(complaints, [["A handler of the event 'published' failed.", broken]]);
-    assertEquals((await served.gateway.publish("news", 2)).seq, 2);
-    await until(() => complaints.length === 2, "it is called and reported again");
-  } finally {
-    console.error = error;
-  }
+  const { served, reports } = await reporting();
+  await using _ = served;
+  served.gateway.on("published", async () => {
+    await Promise.resolve();
+    throw new Error("rejected");
+  });
+  await served.gateway.publish("news", 1);
+  await until(() => reports.length === 1, "it is reported");
+  assertEquals(reports[0].fields, { about: "published", error: "Error: rejected" });
+  assertEquals((await served.gateway.publish("news", 2)).seq, 2);
+  await until(() => reports.length === 2, "it is called and reported again");
 });
 
 Deno.test("events: a handler that was taken off hears no more", async () => {

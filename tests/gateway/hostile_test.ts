@@ -328,12 +328,12 @@ Deno.test("a body that is too large is refused before it has arrived", async () 
   await using served = await startGateway();
   using client = await TcpClient.connect(served.port);
   await client.write(
-    "POST /api/push/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n{",
+    "POST /api/push/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n{",
   );
   assertEquals((await client.answer())?.status, 413);
   using chunked = await TcpClient.connect(served.port);
   await chunked.write(
-    "POST /api/push/publish HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "POST /api/push/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
   );
   const chunk = `10000\r\n${" ".repeat(0x10000)}\r\n`;
   for (let n = 0; n < 20; n++) if (!await chunked.write(chunk)) break;
@@ -354,8 +354,8 @@ Deno.test("a request that smuggles another is refused", async () => {
   ) {
     using client = await TcpClient.connect(served.port);
     await client.write(
-      `POST /api/push/publish HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n0\r\n\r\n` +
-        "GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+      `POST /api/push/publish HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n\r\n0\r\n\r\n` +
+        "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
     assertEquals((await client.answer())?.status, 400, fields);
   }

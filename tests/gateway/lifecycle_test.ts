@@ -176,7 +176,7 @@ Deno.test("stopping waits two seconds, and no longer, for a request whose body d
   await using served = await startGateway({}, { clock });
   using slow = await TcpClient.connect(served.port);
   await slow.write(
-    "POST /api/push/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
+    "POST /api/push/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
   );
   // A later request is answered, so the gateway has the earlier one.
   assertEquals((await ask(`${served.http}/health`)).status, 200);
@@ -200,7 +200,7 @@ Deno.test("stopping waits two seconds, and no longer, for a client that does not
   using deaf = await TcpClient.connect(served.port);
   const body = JSON.stringify({ poll_token: poller.pollToken });
   await deaf.write(
-    `POST /api/push/poll/messages HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `POST /api/push/poll/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
   await deaf.read();
   const patient = clock.scheduled(2_000);

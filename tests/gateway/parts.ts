@@ -3,10 +3,11 @@ import { PushError } from "../../client/protocol/mod.ts";
 import type { GatewayOptions, Store } from "../../mod.ts";
 import { systemRandom } from "../../server/clock.ts";
 import { resolveOptions } from "../../server/options/options.ts";
+import { QUIET } from "../support/gateway.ts";
 import { openStore } from "../../server/stores/open.ts";
 
-/** Options of a gateway that pushes, on a free port. */
-export const ON: GatewayOptions = { port: 0, push: { enabled: true } };
+/** Options of a gateway that pushes, on a free port, and logs nothing. */
+export const ON: GatewayOptions = { port: 0, log: QUIET, push: { enabled: true } };
 
 /** Asserts that a task fails with a code. */
 export async function assertPushError(code: string, task: () => Promise<unknown>): Promise<void> {

@@ -23,7 +23,7 @@ export interface Arrow {
   forbids?: RegExp;
 }
 
-const CORE = /^server\/(hub\.ts$|(channel|nodes|presence|session)\/)/;
+const CORE = /^server\/(hub\.ts$|(channel|limits|nodes|presence|session)\/)/;
 
 /** The arrows of the house. */
 export const ARROWS: readonly Arrow[] = [
@@ -51,7 +51,7 @@ export const ARROWS: readonly Arrow[] = [
     says: "the core knows stores and transports by their contracts only",
     from: CORE,
     forbids:
-      /^server\/(command\/|gateway\.ts|dialog\/|http\/|stores\/(?!(store|cluster)\.ts)|transports\/(?!connection\.ts))/,
+      /^server\/(command\/|gateway\.ts|dialog\/|http\/|stores\/(?!(store|cluster|revocations)\.ts)|transports\/(?!connection\.ts))/,
   },
 ];
 

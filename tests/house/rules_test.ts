@@ -46,8 +46,8 @@ Deno.test("arrows: who imports whom", async (t) => {
   await t.step("no module imports itself by way of others", () => {
     assertEquals(cycle(edges), undefined);
   });
-  await t.step("ioredis and @deno/kv are loaded only when configured", () => {
-    assertEquals(eager(edges, ["ioredis", "@deno/kv"]), []);
+  await t.step("ioredis, @deno/kv, jose and ws are loaded only when configured", () => {
+    assertEquals(eager(edges, ["ioredis", "@deno/kv", "jose", "ws"]), []);
   });
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Origins } from "../../server/http/origins.ts";
-import { type Served, startGateway } from "../support/gateway.ts";
+import { QUIET, type Served, startGateway } from "../support/gateway.ts";
 import { ask } from "../support/http_client.ts";
 import { exchange, upgradeRequest } from "../support/tcp_client.ts";
 import { Gateway, type GatewayOptions } from "../../mod.ts";
@@ -146,6 +146,22 @@ for (const { says, origin, allowed, url, listensAt, passes } of JUDGED) {
     assertEquals(shown, allowed?.includes("*") && origin !== undefined ? "*" : origin);
   });
 }
+
+Deno.test("origins: over TLS a page of the same host that came without is not the gateway's own", () => {
+  const url = "https://push.example/ws";
+  const origins = new Origins(undefined, undefined);
+  for (
+    const [origin, secure, passes] of [
+      ["http://push.example", true, false],
+      ["https://push.example", true, true],
+      // Behind a proxy that nobody trusts it is not known.
+      ["http://push.example", false, true],
+    ] as const
+  ) {
+    const request = new Request(url, { headers: { origin } });
+    assertEquals(origins.judge(request, new URL(url), secure).allowed, passes);
+  }
+});
 
 function serve(allowedOrigins?: string[], more: GatewayOptions = {}): Promise<Served> {
   return startGateway({ ...more, push: { allowedOrigins, ...more.push } });
@@ -300,11 +316,10 @@ Deno.test("origins: a page reads that the store cannot be opened, and an EventSo
   const folder = await Deno.makeTempDir();
   const file = `${folder}/file`;
   await Deno.writeTextFile(file, "");
-  const { error } = console;
-  console.error = () => {};
   try {
     const delivery = { storeBackend: "kv", kvPath: `${file}/push.db` } as const;
-    const gateway = new Gateway({ push: { enabled: true, allowedOrigins: [APP], delivery } });
+    const push = { enabled: true, allowedOrigins: [APP], delivery };
+    const gateway = new Gateway({ log: QUIET, push });
     const at = (accept: string) =>
       gateway.fetch(
         new Request("http://push.example/api/push/sse?channel=a", {
@@ -319,7 +334,6 @@ Deno.test("origins: a page reads that the store cannot be opened, and an EventSo
     assert((await source.text()).includes('"code":"unavailable"'));
     await gateway.stop();
   } finally {
-    console.error = error;
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -257,7 +257,7 @@ Deno.test("a client that vanishes takes its waiting poll with it", async () => {
     const body = JSON.stringify({ poll_token: ann.pollToken, timeout: 29 });
     const held = clock.scheduled(29_000);
     await client.write(
-      `POST /api/push/poll/messages HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      `POST /api/push/poll/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
     await held;
   }

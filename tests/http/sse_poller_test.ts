@@ -219,7 +219,7 @@ Deno.test("a poller's stream: who reads too slowly is cut off, and goes on where
   const body = JSON.stringify({ poll_token: client.pollToken });
   using deaf = await TcpClient.connect(gateway.port);
   await deaf.write(
-    `POST /api/push/sse HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `POST /api/push/sse HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
   await deaf.read();
   for (let n = 1; n <= 200; n++) {

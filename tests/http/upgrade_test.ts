@@ -36,8 +36,8 @@ const REFUSED: [what: string, status: number, request: string][] = [
   ["an option that only contains it", 400, upgradeRequest("/ws", { Connection: "not-upgrade" })],
   ["no header Upgrade", 426, upgradeRequest("/ws", { Upgrade: undefined })],
   ["another protocol", 426, upgradeRequest("/ws", { Upgrade: "h2c" })],
-  ["a browser that opens the address", 426, "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n"],
-  ["another method", 405, "PUT /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"],
+  ["a browser that opens the address", 426, "GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+  ["another method", 405, "PUT /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"],
   ["POST with an upgrade", 405, upgradeRequest("/ws", {}, "POST /ws HTTP/1.1")],
   ["a client id that is none", 400, upgradeRequest("/ws?client_id=a%20b")],
   ["an empty client id", 400, upgradeRequest("/ws?client_id=")],
@@ -55,8 +55,8 @@ const REFUSED: [what: string, status: number, request: string][] = [
   ["a header with a zero byte", 400, upgradeRequest("/ws", { "X-Zero": "a\0b" })],
   ["no HTTP", 400, "hello\r\n\r\n"],
   ["TLS", 400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
-  ["the whole server", 404, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"],
-  ["a tunnel", 404, "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"],
+  ["the whole server", 404, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+  ["a tunnel", 404, "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n"],
 ];
 
 Deno.test("upgrade: what is no proper request is refused with a status", async (t) => {

@@ -12,6 +12,8 @@ const TYPES = new URL("../../server/options/types.ts", import.meta.url);
 const SETTINGS = new URL("../../server/options/settings.ts", import.meta.url);
 
 function typeOf(option: Option): string {
+  if (option.type === "tokens") return "readonly NamedToken[]";
+  if (option.type === "rules") return "readonly Rule[]";
   if (jsType(option) === "list") return "readonly string[]";
   return option.values?.map((value) => JSON.stringify(value)).join(" | ") ?? jsType(option);
 }
@@ -111,11 +113,34 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
     host: "127.0.0.1",
     port: 8765,
     path: "/ws",
+    websocket: "deno",
+    tls: { cert: undefined, key: undefined },
+    trustProxy: undefined,
     authToken: undefined,
+    allowedHosts: undefined,
+    log: { level: "warn", format: undefined },
     push: {
       enabled: false,
       allowedOrigins: undefined,
       redis: undefined,
+      auth: {
+        tokens: undefined,
+        rules: undefined,
+        jwt: {
+          secret: undefined,
+          keyFile: undefined,
+          jwksUrl: undefined,
+          jwksFile: undefined,
+          issuer: undefined,
+          audience: undefined,
+          algorithms: undefined,
+          clockTolerance: 5_000,
+          subjectClaim: "sub",
+          grantsClaim: "push",
+        },
+        queryToken: true,
+        ticketTtl: 30_000,
+      },
       presence: {
         enabled: true,
         heartbeatInterval: 15_000,
@@ -154,6 +179,18 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         maxSessions: 200_000,
         maxBufferedBytes: 4_194_304,
         idleTimeout: 60_000,
+        maxConnectionsPerAddress: 1000,
+        maxHandshakes: 1000,
+        handshakeTimeout: 10_000,
+        frameRate: 10_000,
+        frameBurst: 20_000,
+        publishRate: 5000,
+        publishBurst: 10_000,
+        pollRate: 100,
+        pollBurst: 200,
+        maxStoredChannels: 100_000,
+        maxTakeovers: 20,
+        maxFailures: 20,
       },
     },
   };

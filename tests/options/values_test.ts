@@ -4,14 +4,15 @@ import { OPTION_BY_PATH, OPTIONS } from "../../server/options/table.ts";
 import { nestOptions } from "../../server/options/tree.ts";
 import { checkValue, expected, masked, parseValue, show } from "../../server/options/values.ts";
 import { type GatewayOptions, resolveOptions } from "../../server/options/options.ts";
-import { another, refused } from "./samples.ts";
+import { another, beside, refused } from "./samples.ts";
 
 function option(path: string): Option {
   return OPTION_BY_PATH.get(path)!;
 }
 
-function nested(path: string, value: unknown): GatewayOptions {
-  return nestOptions(new Map([[path, value]])) as GatewayOptions;
+function nested(option: Option, value: unknown): GatewayOptions {
+  const values: [string, unknown][] = [...beside(option), [option.path, value]];
+  return nestOptions(new Map(values)) as GatewayOptions;
 }
 
 function valueAt(object: unknown, path: string): unknown {
@@ -25,17 +26,19 @@ for (const option of OPTIONS) {
   Deno.test(`option '${option.path}' is taken, null and undefined stand for its default`, () => {
     const value = another(option);
     const wanted = option.type === "seconds" ? Number(value) * 1000 : value;
-    assertEquals(valueAt(resolveOptions(nested(option.path, value)), option.path), wanted);
+    assertEquals(valueAt(resolveOptions(nested(option, value)), option.path), wanted);
+    if (beside(option).length > 0 && option.group === "listening") return;
     for (const none of [null, undefined]) {
-      const settings = resolveOptions(nested(option.path, none));
-      const plain = resolveOptions(option.group === "redis" ? { push: { redis: {} } } : {});
+      const settings = resolveOptions(nested(option, none));
+      const others = nestOptions(new Map(beside(option))) as GatewayOptions;
+      const plain = resolveOptions(option.group === "redis" ? { push: { redis: {} } } : others);
       assertEquals(settings, plain);
     }
   });
 
   Deno.test(`option '${option.path}' refuses other values, and says what it takes`, () => {
     for (const value of refused(option)) {
-      const error = assertThrows(() => resolveOptions(nested(option.path, value)), Error);
+      const error = assertThrows(() => resolveOptions(nested(option, value)), Error);
       assert(error instanceof TypeError || error instanceof RangeError, String(error));
       const start = `Cannot use option '${option.path}': expected ${expected(option)}, found `;
       assertEquals(error.message.slice(0, start.length), start);
@@ -136,7 +139,7 @@ Deno.test("an error shows no secret, whatever is wrong with it", () => {
   ];
   for (const [path, value] of attempts) {
     const refusals = [
-      assertThrows(() => resolveOptions(nested(path, value)), RangeError),
+      assertThrows(() => resolveOptions(nested(option(path), value)), RangeError),
       assertThrows(() => parseValue(option(path), String(value), "--flag"), RangeError),
     ];
     for (const { message } of refusals) assertNotMatch(message, /hunter2/);

@@ -87,7 +87,14 @@ await client.disconnect();
 `;
 
 Deno.test("the registry has what is published, and nothing else", async () => {
-  const folders = ["/server/", "/README.md", "/LICENSE", "/CHANGELOG.md", "/PROTOCOL.md"];
+  const folders = [
+    "/server/",
+    "/README.md",
+    "/LICENSE",
+    "/CHANGELOG.md",
+    "/PROTOCOL.md",
+    "/SECURITY.md",
+  ];
   const known = [...folders, "/mod.ts", "/deno.json", "/deno.lock"];
   const extra = (name: string, known: string[]) =>
     jsr.files(name).filter((file) => !known.some((start) => file.startsWith(start)));

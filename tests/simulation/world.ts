@@ -4,12 +4,18 @@ import { answer, type PushParts } from "../../server/http/router.ts";
 import { Origins } from "../../server/http/origins.ts";
 import { EventStreams } from "../../server/http/streams.ts";
 import { Sockets } from "../../server/http/upgrade.ts";
+import { denoUpgrader, listen } from "../../server/http/upgrader.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import { Authenticator } from "../../server/access/authenticator.ts";
+import { Tickets } from "../../server/access/tickets.ts";
+import { Door } from "../../server/http/door.ts";
 import { MemoryStore } from "../../server/stores/memory/store.ts";
 import { MemoryData } from "../../server/stores/memory/data.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
+import { Hosts } from "../../server/http/hosts.ts";
+import { Audit } from "../../server/logging/audit.ts";
+import { silentLog } from "../../server/logging/log.ts";
 import { ManualClock } from "../../server/testing/manual_clock.ts";
 import { type SeededRandom, seededRandom } from "../../server/testing/seeded_random.ts";
 import { type Endpoint, Network, type SimulatedSocket } from "./network.ts";
@@ -53,6 +59,7 @@ const ORDERS = [
  */
 export class World implements Endpoint {
   readonly clock = new ManualClock();
+  readonly #log = silentLog(this.clock);
   readonly random: SeededRandom;
   readonly network: Network;
   readonly listeners: Listener[] = [];
@@ -79,11 +86,9 @@ export class World implements Endpoint {
 
   /** See {@linkcode Endpoint.accept}. */
   accept(socket: SimulatedSocket): void {
-    this.#gateway!.sockets.accept(
-      socket as unknown as WebSocket,
-      { subject: "anonymous" },
-      undefined,
-    );
+    const { sockets } = this.#gateway!;
+    const far = socket as unknown as WebSocket;
+    listen(far, sockets.accept(far, { identity: { subject: "anonymous" } }));
   }
 
   /** See {@linkcode Endpoint.answer}. */
@@ -94,6 +99,11 @@ export class World implements Endpoint {
         uptime: 0,
         draining: false,
         origins: new Origins([], "127.0.0.1"),
+        hosts: new Hosts(undefined, { listensAt: "127.0.0.1", isChecked: false }),
+        peer: { address: undefined, secure: false },
+        upgrader: denoUpgrader,
+        log: this.#log,
+        audit: new Audit(this.#log),
         push: this.#gateway,
       },
       request,
@@ -110,9 +120,11 @@ export class World implements Endpoint {
       data: this.#data,
     });
     const hub = new Hub({ settings: push, store, clock: this.clock, random: this.random.bytes });
-    const authenticator = new Authenticator(undefined);
-    const [sockets, pollers] = [new Sockets(hub, authenticator), new Pollers(hub)];
-    this.#gateway = { hub, authenticator, sockets, pollers, streams: new EventStreams(hub) };
+    const authenticator = new Authenticator({ clock: this.clock });
+    const tickets = new Tickets({ ...hub.context, ttl: push.auth.ticketTtl });
+    const door = new Door(authenticator, tickets, push.auth.queryToken);
+    const [sockets, pollers] = [new Sockets(hub, door), new Pollers(hub)];
+    this.#gateway = { hub, door, sockets, pollers, streams: new EventStreams(hub) };
   }
 
   /**

@@ -10,16 +10,19 @@ export interface Served extends AsyncDisposable {
   readonly http: string;
 }
 
+/** Options of a log that is not written: what a test provokes is no news. */
+export const QUIET = { level: "off" } as const;
+
 /**
- * Starts a gateway on a free port of this machine, with push on unless the options say otherwise.
- * Disposing of it stops it.
+ * Starts a gateway on a free port of this machine, with push on and without a log unless the options
+ * say otherwise. Disposing of it stops it.
  */
 export async function startGateway(
   options: GatewayOptions = {},
   parts: GatewayParts = {},
 ): Promise<Served> {
   const gateway = new Gateway(
-    { port: 0, ...options, push: { enabled: true, ...options.push } },
+    { port: 0, log: QUIET, ...options, push: { enabled: true, ...options.push } },
     parts,
   );
   await gateway.start();

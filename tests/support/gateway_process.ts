@@ -12,6 +12,8 @@ export class GatewayProcess {
   static async start(port: number, ...args: string[]): Promise<GatewayProcess> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", "mod.ts", "--port", String(port), ...args],
+      // What a test provokes is no news; what fails is.
+      env: { PUSH_LOG_LEVEL: "error" },
       stdin: "null",
       stdout: "piped",
       stderr: "inherit",

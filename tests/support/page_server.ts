@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { QUIET } from "./gateway.ts";
 import { Gateway, type GatewayOptions } from "../../mod.ts";
 import { answer, clientImports, serveClientModule } from "../../dev/pages.ts";
 
@@ -36,7 +37,11 @@ export class PageServer implements AsyncDisposable {
 
   /** Starts a server on a free port, with a gateway mounted in it. */
   static async start(options: GatewayOptions = {}): Promise<PageServer> {
-    const gateway = new Gateway({ ...options, push: { enabled: true, ...options.push } });
+    const gateway = new Gateway({
+      log: QUIET,
+      ...options,
+      push: { enabled: true, ...options.push },
+    });
     return new PageServer(gateway, await clientImports());
   }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Gateway, type GatewayOptions } from "../../mod.ts";
+import { QUIET } from "./gateway.ts";
+import { Gateway, type GatewayOptions, type GatewayParts } from "../../mod.ts";
 import { systemClock } from "../../server/clock.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import { MemoryData, MemoryStore } from "../../server/stores/memory/store.ts";
@@ -30,8 +31,16 @@ export class ServedNodes implements AsyncDisposable {
   readonly #data = new MemoryData();
   readonly #options: GatewayOptions;
 
-  private constructor(options: GatewayOptions, sharesSessions: boolean) {
-    this.#options = { ...options, port: 0, push: { enabled: true, ...options.push } };
+  readonly #parts: GatewayParts;
+
+  private constructor(options: GatewayOptions, sharesSessions: boolean, parts: GatewayParts) {
+    this.#parts = parts;
+    this.#options = {
+      log: { level: "off" },
+      ...options,
+      port: 0,
+      push: { enabled: true, ...options.push },
+    };
     const random = seededRandom(1);
     this.cluster = new MemoryCluster({ clock: this.clock, random, lease: 10_000, sharesSessions });
   }
@@ -41,8 +50,9 @@ export class ServedNodes implements AsyncDisposable {
     count: number,
     options: GatewayOptions = {},
     sharesSessions = true,
+    parts: GatewayParts = {},
   ): Promise<ServedNodes> {
-    const nodes = new ServedNodes(options, sharesSessions);
+    const nodes = new ServedNodes(options, sharesSessions, parts);
     for (let i = 0; i < count; i++) await nodes.add();
     return nodes;
   }
@@ -58,7 +68,8 @@ export class ServedNodes implements AsyncDisposable {
       data: this.cluster.sharesSessions ? this.#data : new MemoryData(),
       cluster: node,
     });
-    const gateway = new Gateway(this.#options, {
+    const gateway = new Gateway({ log: QUIET, ...this.#options }, {
+      ...this.#parts,
       clock: this.clock,
       store: node.clustered(handle),
     });

@@ -31,6 +31,11 @@ export class RunningProgram implements AsyncDisposable {
     });
   }
 
+  /** Number of its process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** What it has printed so far, on both outputs. */
   get text(): string {
     return this.#text;

@@ -22,7 +22,9 @@ export class TcpClient implements Disposable {
 
   /** Connects. */
   static async connect(port: number): Promise<TcpClient> {
-    return new TcpClient(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    conn.setNoDelay();
+    return new TcpClient(conn);
   }
 
   /** Writes text or bytes; resolves to false if the peer has hung up. */
@@ -58,7 +60,7 @@ export class TcpClient implements Disposable {
   async answer(): Promise<RawAnswer | undefined> {
     let end: number;
     while ((end = indexOf(this.#received, "\r\n\r\n")) < 0) if (!await this.#more()) return;
-    const [line, ...fields] = decoder.decode(this.#received.subarray(0, end)).split("\r\n");
+    const [line, ...fields] = byteString(this.#received.subarray(0, end)).split("\r\n");
     const headers = new Headers(fields.map((field) => {
       const colon = field.indexOf(":");
       return [field.slice(0, colon), field.slice(colon + 1).trim()];
@@ -69,6 +71,13 @@ export class TcpClient implements Disposable {
     const body = decoder.decode(this.#received.subarray(0, length));
     this.#received = this.#received.slice(length);
     return { status: Number(line.split(" ")[1]), headers, body };
+  }
+
+  /** What came behind the answers that were read; `undefined` if that is nothing. */
+  rest(): Uint8Array | undefined {
+    const rest = this.#received;
+    this.#received = new Uint8Array();
+    return rest.length === 0 ? undefined : rest;
   }
 
   /** Resolves once the peer has hung up; what it still sends is dropped. */
@@ -139,6 +148,11 @@ export function webSocketFrame(
   frame.set(head);
   frame.set(data, head.length);
   return frame;
+}
+
+/** Header fields may hold any bytes (RFC 9110 section 5.5): each is one character. */
+function byteString(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 function indexOf(bytes: Uint8Array, text: string): number {

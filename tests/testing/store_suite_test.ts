@@ -17,6 +17,8 @@ import {
   type Cluster,
   ManualClock,
   MemoryCluster,
+  type Revocation,
+  type RevocationNews,
   seededRandom,
   STORE_CASES,
   type StoreHandles,
@@ -242,6 +244,40 @@ const broken: { readonly [what: string]: Make } = {
       ...options,
       retention: { ...retention, maxChannelBytes: 1e15, maxStoreBytes: 1e15 },
     }),
+  "tells every revocation each time": (options) =>
+    new class extends MemoryStore {
+      override async revocations(_: string | undefined, now: number): Promise<RevocationNews> {
+        return { ...await super.revocations(undefined, now), isAll: false };
+      }
+    }(options),
+  "takes any text for a mark of its own": (options) =>
+    new class extends MemoryStore {
+      override async revocations(known: string | undefined, now: number): Promise<RevocationNews> {
+        const news = await super.revocations(known, now);
+        return known === undefined ? news : { ...news, isAll: false };
+      }
+    }(options),
+  "keeps revocations for ever": (options) =>
+    new class extends MemoryStore {
+      override revoke(revocation: Revocation, now: number): Promise<boolean> {
+        return super.revoke({ ...revocation, until: Infinity }, now);
+      }
+    }(options),
+  "has room for any number of revocations": ({ limits, ...options }) =>
+    new MemoryStore({ ...options, limits: { ...limits, maxRevocations: Infinity } }),
+  "says that it keeps a revocation that has no room": ({ limits, ...options }) =>
+    new class extends MemoryStore {
+      override async revoke(revocation: Revocation, now: number): Promise<boolean> {
+        const { entries } = await super.revocations(undefined, now);
+        return entries.length === limits.maxRevocations || await super.revoke(revocation, now);
+      }
+    }({ ...options, limits }),
+  "does not tell revocations apart by their kind": (options) =>
+    new class extends MemoryStore {
+      override revoke(revocation: Revocation, now: number): Promise<boolean> {
+        return super.revoke({ ...revocation, kind: "token" }, now);
+      }
+    }(options),
   "works after its end": (options) =>
     new class extends MemoryStore {
       override [Symbol.asyncDispose](): Promise<void> {

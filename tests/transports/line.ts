@@ -1,4 +1,5 @@
 import type { Frame } from "../support/wire_client.ts";
+import type { GatewayOptions } from "../../mod.ts";
 import type { Served } from "../support/gateway.ts";
 
 /** One client of the extended wire over some transport, raw: no retry, no reconnect. */
@@ -26,6 +27,8 @@ export interface Transport {
   readonly name: string;
   /** What the gateway calls it. */
   readonly transport: string;
+  /** What the gateway listens with; by default what it does by itself. */
+  readonly options?: GatewayOptions;
   /** Opens a line with a `connect` frame. */
   open(gateway: Served, connect: Frame): Promise<Line>;
 }

@@ -21,7 +21,11 @@ export class Trial implements AsyncDisposable {
   /** Starts a gateway for one case. */
   static async begin(transport: Transport, options: GatewayOptions = {}): Promise<Trial> {
     const clock = new SocketClock();
-    return new Trial(transport, await startGateway(options, { clock }), clock);
+    return new Trial(
+      transport,
+      await startGateway({ ...options, ...transport.options }, { clock }),
+      clock,
+    );
   }
 
   /** The gateway. */

@@ -14,6 +14,13 @@ export const websocket: Transport = {
   },
 };
 
+/** A WebSocket of `npm:ws`. */
+export const ws: Transport = {
+  ...websocket,
+  name: "WebSocket over ws",
+  options: { websocket: "ws" },
+};
+
 class WebSocketLine implements Line {
   readonly connected: Frame;
   readonly ended: Promise<string>;

@@ -1,8 +1,9 @@
 import type { Json } from "@push/client/protocol";
-import type { KvCommitter } from "./committer.ts";
+import type { KvCommitter, Recorded } from "./committer.ts";
 import { type KvLetter, KvLetters } from "./letters.ts";
 import { KvLog } from "./log.ts";
 import type { KvPage } from "./page.ts";
+import { KvRevocations } from "./revocations.ts";
 import { KvSessionRecord, KvSessions } from "./sessions.ts";
 import { MemoryChannels } from "../memory/channels.ts";
 import { MemoryData } from "../memory/data.ts";
@@ -29,6 +30,8 @@ export class KvData extends MemoryData {
   override readonly sessions: KvSessions = new KvSessions(this.channels, this.tally, this);
   /** Dead letters. */
   override readonly letters: KvLetters = new KvLetters(this.tally, this);
+  /** Revocations. */
+  override readonly revocations: KvRevocations = new KvRevocations(this);
   readonly #committer: KvCommitter;
   readonly #nextId: () => number;
   /** Values of those session records that have more than one. */
@@ -109,6 +112,11 @@ export class KvData extends MemoryData {
     const page = this.#pageOf(letter)!;
     letter.home = page;
     page.addLetter(letter, payload);
+  }
+
+  /** The record of a revocation is to be written. */
+  recordChanged(record: Recorded): void {
+    this.#committer.changed(record);
   }
 
   /** A letter has gone. */

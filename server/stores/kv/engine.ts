@@ -70,8 +70,34 @@ export const openDatabase: OpenDatabase = (path) => {
 /** Opens a database with the npm package, which needs no flag. */
 export const openPackage: OpenDatabase = async (path) => {
   const { openKv } = await import("@deno/kv");
-  return await openKv(path, { implementation: "sqlite" }) as unknown as KvDatabase;
+  try {
+    return await openKv(path, { implementation: "sqlite" }) as unknown as KvDatabase;
+  } catch (error) {
+    throw explained(error);
+  }
 };
+
+/** What the native module of the npm package needs, as Deno asks for it and as a flag is written. */
+const NATIVE: readonly (readonly [asked: Deno.PermissionDescriptor, flag: string])[] = [
+  [{ name: "ffi" }, "--allow-ffi"],
+  [{ name: "read" }, "--allow-read"],
+  [{ name: "sys", kind: "cpus" }, "--allow-sys=cpus"],
+  [{ name: "sys", kind: "hostname" }, "--allow-sys=hostname"],
+  [{ name: "sys", kind: "networkInterfaces" }, "--allow-sys=networkInterfaces"],
+];
+
+/** The package says nothing of permissions, but only that it found no native module. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Error) || !error.message.includes("napi")) return error;
+  const missing = NATIVE
+    .filter(([asked]) => Deno.permissions.querySync(asked).state !== "granted")
+    .map(([, flag]) => flag);
+  if (missing.length === 0) return error;
+  const flags = missing.join(", ");
+  return new Error(`npm:@deno/kv needs ${flags}; or run again with --unstable-kv`, {
+    cause: error,
+  });
+}
 
 /**
  * Where a file is, whatever it is called: the same for all names of one file.

@@ -1,3 +1,4 @@
+import type { StoreNews } from "../news.ts";
 import type { RandomBytes } from "../../clock.ts";
 import { KvCommitter } from "./committer.ts";
 import { KvData } from "./data.ts";
@@ -23,6 +24,8 @@ export interface FileTerms {
   readonly random: RandomBytes;
   /** Opens databases. */
   readonly openDatabase: OpenDatabase;
+  /** Takes what the store has to say. Default: nobody hears it. */
+  readonly tell?: StoreNews;
 }
 
 /** Version of the format that this version of the gateway reads and writes. */
@@ -162,7 +165,8 @@ export class KvFile {
     this.#orphans = load.orphans;
     this.quarantined = tables.missed;
     if (tables.missed > 0) {
-      console.warn(
+      terms.tell?.(
+        "damaged",
         `The store '${this.path}' has ${tables.missed} entries that make no sense. ` +
           "They are set aside, and what depends on them is told as lost.",
       );

@@ -26,6 +26,8 @@ export const TABLES = {
   position: "p",
   /** By letter: a dead letter without its payload. */
   letter: "d",
+  /** By revocation: what is void. */
+  revocation: "r",
   /** By letter or redriven message: its payload. */
   payload: "t",
   /** By commit: what a commit in several steps has written so far. */

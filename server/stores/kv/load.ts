@@ -8,7 +8,7 @@ import { KvLetter } from "./letters.ts";
 import type { KvLog } from "./log.ts";
 import { ChannelLoad } from "./load_channels.ts";
 import { PositionLoad } from "./load_positions.ts";
-import { decodeLetter, decodeSession, type SessionLine } from "./records.ts";
+import { decodeLetter, decodeRevocation, decodeSession, type SessionLine } from "./records.ts";
 import type { KvTables } from "./tables.ts";
 import { KvTrash } from "./trash.ts";
 import { chunkKeys } from "./unit.ts";
@@ -65,6 +65,7 @@ export class KvLoad {
     await this.#readIds();
     await positions.place(this.#latest);
     await this.#readLetters();
+    await this.#readRevocations();
     this.#settle();
     if (this.#parts.tables.hasAside) this.#parts.committer.changed(this.#parts.tables);
     this.#parts.committer.changed(this.#trash);
@@ -150,6 +151,15 @@ export class KvLoad {
         position.unseen.some(({ seq }) => seq === letter.message.seq);
       if (isBack) data.letters.remove(found);
       this.#see(letter.at);
+    });
+  }
+
+  async #readRevocations(): Promise<void> {
+    const { tables, data } = this.#parts;
+    await tables.readRecords(TABLES.revocation, 1, ({ numbers: [id], bytes, chunks }) => {
+      const spare = data.revocations.restore(id, decodeRevocation(bytes), chunks);
+      if (spare === undefined) return;
+      this.#trash.add(...chunkKeys(keyOf(TABLES.revocation, spare.id), spare.chunks));
     });
   }
 

@@ -8,6 +8,7 @@ import type { Json } from "@push/client/protocol";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { KvKey } from "./engine.ts";
 import { keyOf, type Table } from "./keys.ts";
+import { isRevocationKind, type Revocation } from "../revocations.ts";
 import type { DeadLetter, StoredMessage } from "../store.ts";
 
 /** What only grows. */
@@ -153,6 +154,18 @@ export function decodeLetter(line: Uint8Array): LetterLine {
     },
     chunks: count(chunks),
   };
+}
+
+/** A revocation as bytes. */
+export function encodeRevocation({ kind, name, at, until }: Revocation): Uint8Array {
+  return toJson([kind, name, at, until]);
+}
+
+/** A revocation of bytes. */
+export function decodeRevocation(bytes: Uint8Array): Revocation {
+  const [kind, name, at, until] = fromJson(bytes, 4);
+  if (!isRevocationKind(kind)) throw new TypeError("No such kind.");
+  return { kind, name: text(name), at: count(at), until: count(until) };
 }
 
 /** A payload as bytes. */

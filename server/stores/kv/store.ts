@@ -8,6 +8,7 @@ import type { KvLetter } from "./letters.ts";
 import type { KvLog } from "./log.ts";
 import { holdingPayloads, withPayloads } from "./payloads.ts";
 import { MemoryStore } from "../memory/store.ts";
+import type { Revocation, RevocationNews } from "../revocations.ts";
 import type {
   AppendResult,
   ChannelRecord,
@@ -26,6 +27,7 @@ import type {
   StoreLimits,
   StoreStats,
 } from "../store.ts";
+import type { StoreNews } from "../news.ts";
 
 /** Options of {@linkcode KvStore}. */
 export interface KvStoreOptions {
@@ -45,6 +47,8 @@ export interface KvStoreOptions {
    * the package `npm:@deno/kv`.
    */
   readonly openDatabase?: OpenDatabase;
+  /** Takes what the store has to say. Default: nobody hears it. */
+  readonly tell?: StoreNews;
 }
 
 /**
@@ -59,7 +63,7 @@ export interface KvStoreOptions {
  *   for each channel, and 2 097 152 publish ids. What is dropped leaves the file within seconds.
  * - Where the file cannot be written (the disk is full, or broken), everything that changes something
  *   is refused as `unavailable`, and `trouble` says why. Publishes and claims have no effect then.
- *   Positions, dead letters, releases and ends have it in memory, and are written with the next write
+ *   Positions, dead letters, revocations, releases and ends have it in memory, and are written with the next write
  *   that succeeds. `sweep()` finds out when that is possible again.
  * - After a crash each session that had a connection counts as left alone from the first operation on.
  *
@@ -269,6 +273,17 @@ export class KvStore implements Store {
     });
   }
 
+  /** Keeps a revocation (see {@linkcode Store.revoke}). */
+  async revoke(revocation: Revocation, now: number): Promise<boolean> {
+    return await this.#writing(now, (memory) => memory.revoke(revocation, now));
+  }
+
+  /** Revocations that have changed (see {@linkcode Store.revocations}). */
+  async revocations(known: string | undefined, now: number): Promise<RevocationNews> {
+    this.#file(now);
+    return await this.#memory!.revocations(known, now);
+  }
+
   /** Lets go of what has expired (see {@linkcode Store.sweep}). */
   async sweep(now: number): Promise<void> {
     const file = this.#file(now);
@@ -335,7 +350,8 @@ export class KvStore implements Store {
     const file = this.#opened;
     const { data, path } = file;
     file.quarantined++;
-    console.warn(
+    this.#options.tell?.(
+      "damaged",
       `The store '${path}' cannot read message ${seq} of channel '${log.name}'. ` +
         "It is told as lost, with what is older.",
     );

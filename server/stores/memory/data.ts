@@ -4,6 +4,7 @@ import { MemoryChannels } from "./channels.ts";
 import { IdKeys } from "./id_key.ts";
 import { MemoryLetters } from "./letters.ts";
 import { type Drawn, MemoryLog } from "./log.ts";
+import { MemoryRevocations } from "./revocations.ts";
 import { type MemorySession, MemorySessions } from "./sessions.ts";
 import { MemoryShelf } from "./shelf.ts";
 import { Tally } from "./tally.ts";
@@ -31,6 +32,8 @@ export class MemoryData {
   readonly sessions: MemorySessions = new MemorySessions(this.channels, this.tally);
   /** Dead letters. */
   readonly letters: MemoryLetters = new MemoryLetters(this.tally);
+  /** Revocations. */
+  readonly revocations: MemoryRevocations = new MemoryRevocations();
   #keys: IdKeys | undefined;
 
   /** Log of a channel, without what has expired; begins one if need be. Settle it after use. */

@@ -7,6 +7,7 @@ import type { MemoryLog } from "./log.ts";
 import { Position } from "./position.ts";
 import type { NodeLease } from "./sessions.ts";
 import type { MemoryShelf } from "./shelf.ts";
+import { MAX_REVOCATIONS, type Revocation, type RevocationNews } from "../revocations.ts";
 import type {
   AppendResult,
   ChannelRecord,
@@ -280,6 +281,17 @@ export class MemoryStore implements Store {
       data.moved(session, position.log);
     }
     return found;
+  }
+
+  /** Keeps a revocation (see {@linkcode Store.revoke}). */
+  async revoke(revocation: Revocation, now: number): Promise<boolean> {
+    const { maxRevocations = MAX_REVOCATIONS } = this.#limits;
+    return this.#data.revocations.revoke(revocation, maxRevocations, now);
+  }
+
+  /** Revocations that have changed (see {@linkcode Store.revocations}). */
+  async revocations(known: string | undefined, now: number): Promise<RevocationNews> {
+    return this.#data.revocations.news(known, now);
   }
 
   /** Lets go of what has expired (see {@linkcode Store.sweep}). */

@@ -66,7 +66,7 @@ export class MixedStore extends LogStore implements Store {
 
   /** Entries and values in Redis that could not be read, and were set aside. */
   get quarantined(): number {
-    return this.base.log.quarantined;
+    return this.base.quarantined;
   }
 
   /** Takes a session over, or begins one (see {@linkcode Store.claim}). */

@@ -12,10 +12,11 @@ const OLDEST = 7;
 /**
  * Refuses a Redis that would lose what it was given, or cannot do what is needed.
  *
+ * @returns what somebody should look at, sentences without an end
  * @throws {TypeError} with one sentence that says what to do
  * @throws {PushError} as the link
  */
-export async function checkServers(link: RedisLink): Promise<void> {
+export async function checkServers(link: RedisLink): Promise<string[]> {
   let infos: unknown[];
   try {
     infos = await link.everywhere("info");
@@ -26,7 +27,7 @@ export async function checkServers(link: RedisLink): Promise<void> {
     );
   }
   const doubts = new Set(infos.map((info) => checkServer(String(info), link)));
-  for (const doubt of doubts) if (doubt !== undefined) console.warn(`Warning: ${doubt}.`);
+  return [...doubts].filter((doubt) => doubt !== undefined);
 }
 
 /**

@@ -35,7 +35,19 @@ export interface RedisClusterOptions {
 
 const PROBE_INTERVAL = 5_000;
 
-/** Where claims are taken without memory left, it must be written down, too, who has a poller now. */
+/** Sets aside what another program has written under the name of a text. */
+const TEXT = `
+local is = redis.call('TYPE', KEYS[1]).ok
+if is ~= 'string' and is ~= 'none' then
+  redis.call('RENAME', KEYS[1], KEYS[1] .. ':aside')
+  redis.call('PEXPIRE', KEYS[1] .. ':aside', 604800000)
+end
+`;
+
+/**
+ * A text is kept as `VERSION@RUN TEXT`, with the run of the server that it was kept in. Where claims are
+ * taken without memory left, it must be written down, too, who has a poller now.
+ */
 const KEEP: Script = {
   name: "keep",
   lua: `-- Keeps a text for so many milliseconds, in the stead of one of no higher version.
@@ -43,11 +55,36 @@ const KEEP: Script = {
 -- KEYS: version and text
 -- ARGV: text, milliseconds, version
 -- returns whether it is kept
+${TEXT}
 local kept = redis.call('GET', KEYS[1])
-local version = kept and tonumber(string.match(kept, '^(%d+) '))
+local version = kept and tonumber(string.match(kept, '^(%d+)[@ ]'))
 if version and version > tonumber(ARGV[4]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[4] .. ' ' .. ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[1], ARGV[4] .. '@' .. runid() .. ' ' .. ARGV[2], 'PX', ARGV[3])
 return 1`,
+};
+
+const KEPT: Script = {
+  name: "kept",
+  lua: `-- Reads a text.
+-- flags: allow-oom
+-- KEYS: version and text
+-- returns: both; nil if there is none
+${TEXT}
+return redis.call('GET', KEYS[1])`,
+};
+
+/** Another run may be one that has lost that somebody took it. */
+const TAKE: Script = {
+  name: "take",
+  lua: `-- Takes a text: removes it, and gives it if it was kept in this run of the server.
+-- flags: allow-oom
+-- KEYS: version and text
+-- returns: the text; nil if there is none. Where the answer was lost, nobody gets it.
+${TEXT}
+local kept = redis.call('GETDEL', KEYS[1])
+local head, run = string.match(kept or '', '^(%d+@(%w+) )')
+if run ~= runid() then return false end
+return string.sub(kept, #head + 1)`,
 };
 
 /**
@@ -156,8 +193,14 @@ export class RedisCluster implements Cluster, AsyncDisposable {
 
   /** The text that was kept under a name (see {@linkcode Cluster.kept}). */
   async kept(name: string): Promise<string | undefined> {
-    const text = await this.#link.command("get", this.#keys.kept(name));
+    const text = await this.#link.run(KEPT, [this.#keys.kept(name)]);
     return typeof text === "string" ? text.slice(text.indexOf(" ") + 1) : undefined;
+  }
+
+  /** Takes the text that was kept under a name (see {@linkcode Cluster.take}). */
+  async take(name: string): Promise<string | undefined> {
+    const text = await this.#link.run(TAKE, [this.#keys.kept(name)]);
+    return typeof text === "string" ? text : undefined;
   }
 
   /** Keeps it no longer (see {@linkcode Cluster.drop}). */

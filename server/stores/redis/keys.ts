@@ -180,6 +180,15 @@ export class RedisKeys {
     return `${this.#nodes}notes${this.#topicEnd}`;
   }
 
+  // In the slot of the revocations.
+
+  /** Any key about revocations. */
+  revocations(name: string): string {
+    return `${this.#prefix}{revoked}:${escapeName(name)}`;
+  }
+
+  // In a slot of its own.
+
   /** String: a text that is kept for another node. */
   kept(name: string): string {
     return `${this.#prefix}{k:${escapeName(name)}}:text`;

@@ -1,3 +1,4 @@
+import { PushError } from "@push/client/protocol";
 import { type RandomBytes, randomEpoch, randomId } from "../../clock.ts";
 import type { Retention, StoreStats } from "../store.ts";
 import { escapeName, nameOf, type RedisKeys } from "./keys.ts";
@@ -90,6 +91,17 @@ export class LogIndex {
 
   /** Names of all channels. */
   async names(): Promise<Set<string>> {
+    try {
+      return await this.#names();
+    } catch (error) {
+      if (!(error instanceof PushError) || error.code !== "internal") throw error;
+      // Another program has written the key: to take no channel at all sets it aside.
+      await this.#options.link.run(DUE, this.#all, [0, TAKEN, ""]);
+      return await this.#names();
+    }
+  }
+
+  async #names(): Promise<Set<string>> {
     const { link, keys } = this.#options;
     const names = new Set<string>();
     let cursor = "0";

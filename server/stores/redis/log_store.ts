@@ -1,5 +1,6 @@
 import type { Json } from "@push/client/protocol";
 import type { Cluster } from "../cluster.ts";
+import type { Revocation, RevocationNews } from "../revocations.ts";
 import type { AppendResult, ChannelRecord, Draft, LogState, Page } from "../store.ts";
 import { RedisBase, type RedisBaseOptions } from "./store_base.ts";
 
@@ -61,5 +62,15 @@ export abstract class LogStore {
   /** States of logs (see {@linkcode Store.states}). */
   states(channels: readonly string[]): Promise<(LogState | undefined)[]> {
     return this.base.log.states(channels);
+  }
+
+  /** Keeps a revocation (see {@linkcode Store.revoke}). */
+  revoke(revocation: Revocation): Promise<boolean> {
+    return this.base.revocations.revoke(revocation);
+  }
+
+  /** Revocations that have changed (see {@linkcode Store.revocations}). */
+  revocations(known: string | undefined): Promise<RevocationNews> {
+    return this.base.revocations.news(known);
   }
 }

@@ -1,5 +1,6 @@
 import { type Clock, type RandomBytes, randomId, systemClock } from "../../clock.ts";
 import type { RedisSettings } from "../../options/settings.ts";
+import type { StoreNews } from "../news.ts";
 import type {
   Claim,
   Claimed,
@@ -34,6 +35,8 @@ export interface RedisStoreOptions {
   readonly node?: string;
   /** Source of time for waits and probes. What is stored bears the time of Redis. Default: the machine's. */
   readonly clock?: Clock;
+  /** Takes what the store has to say. Default: nobody hears it. */
+  readonly tell?: StoreNews;
 }
 
 /**
@@ -87,7 +90,7 @@ export class RedisStore extends LogStore implements Store {
 
   /** Entries and values in Redis that could not be read, and were set aside. */
   get quarantined(): number {
-    return this.base.log.quarantined + this.#tally.quarantined;
+    return this.base.quarantined + this.#tally.quarantined;
   }
 
   /** Takes a session over, or begins one (see {@linkcode Store.claim}). */

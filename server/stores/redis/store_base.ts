@@ -1,12 +1,14 @@
 import type { Clock, RandomBytes } from "../../clock.ts";
 import type { RedisSettings } from "../../options/settings.ts";
-import type { Retention } from "../store.ts";
+import type { StoreNews } from "../news.ts";
+import type { Retention, StoreLimits } from "../store.ts";
 import { checkServers } from "./checks.ts";
 import { RedisCluster } from "./cluster.ts";
 import { RedisKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { addressOf } from "./link_address.ts";
 import { RedisLog } from "./log.ts";
+import { RedisRevocations } from "./revocations.ts";
 
 /** What a {@linkcode RedisBase} is made with. */
 export interface RedisBaseOptions {
@@ -14,6 +16,8 @@ export interface RedisBaseOptions {
   readonly settings: RedisSettings;
   /** How much of a log is kept. */
   readonly retention: Retention;
+  /** Limits, of which those of revocations count here. */
+  readonly limits: StoreLimits;
   /** Source of randomness. */
   readonly random: RandomBytes;
   /** Names this node among the others. */
@@ -22,9 +26,11 @@ export interface RedisBaseOptions {
   readonly clock: Clock;
   /** Whether sessions and positions are in Redis, too. */
   readonly sharesSessions: boolean;
+  /** Takes what the store has to say. Default: nobody hears it. */
+  readonly tell?: StoreNews;
 }
 
-/** What every store on Redis has there: the connection, the logs, and what nodes say to each other. */
+/** What every store on Redis has there: connection, logs, revocations, and what nodes say to each other. */
 export class RedisBase implements AsyncDisposable {
   /** The connection. */
   readonly link: RedisLink;
@@ -32,13 +38,17 @@ export class RedisBase implements AsyncDisposable {
   readonly keys: RedisKeys;
   /** The logs. */
   readonly log: RedisLog;
+  /** Revocations. */
+  readonly revocations: RedisRevocations;
   /** What nodes say to each other. */
   readonly cluster: RedisCluster;
+  readonly #tell: StoreNews | undefined;
   #closing: Promise<void> | undefined;
 
   /** @param options where Redis is */
   constructor(options: RedisBaseOptions) {
-    const { settings, retention, random, node, clock, sharesSessions } = options;
+    const { settings, retention, limits, random, node, clock, sharesSessions } = options;
+    this.#tell = options.tell;
     const link = this.link = new RedisLink({ settings, clock, random });
     const keys = this.keys = new RedisKeys(settings.prefix, addressOf(settings).options.db);
     this.log = new RedisLog({
@@ -49,6 +59,7 @@ export class RedisBase implements AsyncDisposable {
       clock,
       retryFor: settings.commandTimeout,
     });
+    this.revocations = new RedisRevocations(link, keys, limits.maxRevocations);
     this.cluster = new RedisCluster({
       link,
       keys,
@@ -64,6 +75,11 @@ export class RedisBase implements AsyncDisposable {
     return this.link.trouble ?? this.cluster.trouble;
   }
 
+  /** Entries and values of logs and revocations that could not be read, and were set aside. */
+  get quarantined(): number {
+    return this.log.quarantined + this.revocations.quarantined;
+  }
+
   /**
    * Connects and looks at the server; lets go of everything where that fails.
    *
@@ -73,7 +89,7 @@ export class RedisBase implements AsyncDisposable {
   async open(): Promise<void> {
     try {
       await this.link.open();
-      await checkServers(this.link);
+      for (const doubt of await checkServers(this.link)) this.#tell?.("doubtful", `${doubt}.`);
       await this.log.open();
     } catch (error) {
       await this[Symbol.asyncDispose]();

@@ -60,10 +60,10 @@ export const LIMITS: Effects = {
       await using client = await WireClient.open(gateway.ws);
       const heartbeat = (metadata: object) => client.ask({ type: "presence.heartbeat", metadata });
       assertEquals((await heartbeat({ a: "12" })).ok, true, "ten bytes as JSON");
-      assertEquals((await heartbeat({ a: "123" })).code, "message_too_large");
+      assertEquals((await heartbeat({ a: "123" })).code, "metadata_too_large");
       const metadata = { a: "123" };
       const created = await client.ask({ type: "channel.create", channel: "a", metadata });
-      assertEquals(created.code, "message_too_large");
+      assertEquals(created.code, "metadata_too_large");
     },
   },
   "push.limits.maxChannels": {
@@ -79,7 +79,7 @@ export const LIMITS: Effects = {
     },
   },
   "push.limits.maxConnections": {
-    says: "so many clients are connected at most",
+    says: "so many clients are connected at most, whatever they speak",
     async run() {
       await using gateway = await timed({ limits: { maxConnections: 1 } });
       const first = await WireClient.open(gateway.ws);
@@ -87,6 +87,11 @@ export const LIMITS: Effects = {
       await first.close();
       await using second = await WireClient.open(gateway.ws);
       assertEquals(await second.ask({ type: "ping" }), { type: "pong" });
+      for (const path of ["poll/register", "sse?channel=news"]) {
+        const method = path.startsWith("poll") ? "POST" : "GET";
+        const { status, body } = await ask(`${gateway.http}/api/push/${path}`, { method });
+        assertEquals([status, body.code], [503, "too_many_connections"]);
+      }
     },
   },
   "push.limits.maxSessions": {

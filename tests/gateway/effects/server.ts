@@ -1,6 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import type { LogRecord } from "../../../server/logging/record.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { ask } from "../../support/http_client.ts";
+import { exchange } from "../../support/tcp_client.ts";
 import { WireClient } from "../../support/wire_client.ts";
 import { startRedis } from "../../support/redis.ts";
 import type { Effects } from "./effect.ts";
@@ -45,6 +47,60 @@ export const SERVER: Effects = {
       assertEquals(await client.ask({ type: "ping" }), { type: "pong" });
       await assertRejects(() => WireClient.open(`${gateway.ws}?token=other`));
       assertEquals((await ask(`${gateway.http}/api/push/channels`)).status, 401);
+    },
+  },
+  allowedHosts: {
+    says: "requests for other hosts are refused",
+    async run() {
+      await using gateway = await startGateway({ allowedHosts: ["push.example"] });
+      const asks = async (host: string) => {
+        const request = `GET /health HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+        return (await exchange(gateway.port, request))!.status;
+      };
+      assertEquals(await asks("push.example"), 200);
+      assertEquals(await asks("other.example"), 421);
+    },
+  },
+  "log.level": {
+    says: "only what matters as much is logged",
+    async run() {
+      const logged = async (level: "error" | "warn" | "info" | "debug" | "off") => {
+        const events = new Set<string>();
+        {
+          const options = { log: { level }, authToken: "s3cret" };
+          const log = ({ event }: LogRecord) => void events.add(event);
+          await using gateway = await startGateway(options, { log });
+          await ask(`${gateway.http}/metrics`);
+          await using client = await WireClient.open(`${gateway.ws}?token=s3cret`);
+          await client.ask({ type: "ping" });
+        }
+        return ["identity.refused", "gateway.listening", "connection.opened"].map((event) =>
+          events.has(event)
+        );
+      };
+      assertEquals(await logged("off"), [false, false, false]);
+      assertEquals(await logged("error"), [false, false, false]);
+      assertEquals(await logged("warn"), [true, false, false]);
+      assertEquals(await logged("info"), [true, true, false]);
+      assertEquals(await logged("debug"), [true, true, true]);
+    },
+  },
+  "log.format": {
+    says: "a line is JSON, or text",
+    async run() {
+      const lines: string[] = [];
+      const { error } = console;
+      console.error = (line: string) => void lines.push(line);
+      try {
+        for (const format of ["json", "text"] as const) {
+          await using _ = await startGateway({ log: { level: "info", format } });
+        }
+      } finally {
+        console.error = error;
+      }
+      const listening = lines.filter((line) => line.includes("gateway.listening"));
+      assertEquals(JSON.parse(listening[0]).event, "gateway.listening");
+      assertMatch(listening[1], /^\S+ info {2}gateway\.listening: The gateway listens\. host=127/);
     },
   },
   "push.enabled": {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { StoreNews } from "../../../server/stores/news.ts";
 import type { KvStore } from "../../../server/stores/kv/store.ts";
 import { keyOf, STATE_KEY, type Table, TABLES } from "../../../server/stores/kv/keys.ts";
 import { draft, numbers } from "../../../server/testing/store_trial.ts";
@@ -40,26 +41,24 @@ async function opened<T>(
   look: (store: KvStore) => Promise<T>,
 ): Promise<[T, string[]]> {
   const warnings: string[] = [];
-  const { warn } = console;
-  console.warn = (line: string) => warnings.push(line);
+  const tell: StoreNews = (event, detail) => {
+    assertEquals(event, "damaged");
+    warnings.push(detail);
+  };
+  const store = await openStore(path, { tell });
   try {
-    const store = await openStore(path);
-    try {
-      const result = await look(store);
-      const t = trialOf(store, NOW + 10);
-      await t.stand("new", await t.attach("new", { instance: path + times++ }), "new", 0);
-      for (const channel of ["c", "d", "new"]) {
-        const before = await store.read(channel, 0, 100, t.now);
-        assertEquals(before.messages.map(({ seq }) => seq), numbers(before.oldest, before.head));
-        assertEquals((await t.publish(channel, 1)).head, before.head + 1);
-      }
-      await store.sweep(t.now);
-      return [result, warnings];
-    } finally {
-      await store[Symbol.asyncDispose]();
+    const result = await look(store);
+    const t = trialOf(store, NOW + 10);
+    await t.stand("new", await t.attach("new", { instance: path + times++ }), "new", 0);
+    for (const channel of ["c", "d", "new"]) {
+      const before = await store.read(channel, 0, 100, t.now);
+      assertEquals(before.messages.map(({ seq }) => seq), numbers(before.oldest, before.head));
+      assertEquals((await t.publish(channel, 1)).head, before.head + 1);
     }
+    await store.sweep(t.now);
+    return [result, warnings];
   } finally {
-    console.warn = warn;
+    await store[Symbol.asyncDispose]();
   }
 }
 

@@ -25,6 +25,7 @@ type Step =
   | { do: "commit"; session: number; channel: number; by: number; late: boolean; giveUp: boolean }
   | { do: "forget"; session: number; channel: number }
   | { do: "redrive" | "load" | "sweep" | "heal" }
+  | { do: "revoke"; name: number; ms: number }
   | { do: "pass"; ms: number }
   | { do: "fail"; happens: boolean; isBlind: boolean; spared: number };
 
@@ -59,6 +60,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), session, channel }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("revoke" as const),
+      name: fc.nat({ max: 3 }),
+      ms: fc.constantFrom(-1, 3000, 20_000, 100_000),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -95,8 +104,10 @@ async function imageOf(store: Store, now: number): Promise<unknown> {
   );
   const letters = await store.deadLetters({ limit: 1000 }, now);
   letters.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+  const { entries } = await store.revocations(undefined, now);
+  const revocations = new Map(entries.map((entry) => [entry.name, entry]));
   const { sessions, deadLetters } = await store.stats(now);
-  return { logs, positions, letters, sessions, deadLetters };
+  return { logs, positions, letters, revocations, sessions, deadLetters };
 }
 
 Deno.test("KvStore has in the file what it has in memory, whatever failed before it worked again", async () => {
@@ -166,6 +177,12 @@ Deno.test("KvStore has in the file what it has in memory, whatever failed before
             case "release":
             case "end":
               return await store[one.do](`s${one.session}`, generations.get(one.session) ?? 0, now);
+            case "revoke": {
+              // Some are too long for one value.
+              const name = `${one.name}`.repeat(one.name === 0 ? 70_000 : 1);
+              const entry = { kind: "token", name, at: now, until: now + one.ms } as const;
+              return await store.revoke(entry, now);
+            }
             case "redrive":
               return await store.redrive({ limit: 2 }, now);
             case "load":

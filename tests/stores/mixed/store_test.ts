@@ -1,5 +1,7 @@
 import { MixedData, MixedStore } from "../../../server/stores/mixed/store.ts";
-import { storeSuite } from "../../../server/testing/mod.ts";
+import { systemRandom } from "../../../server/clock.ts";
+import { clusterSuite, storeSuite } from "../../../server/testing/mod.ts";
+import { LIMITS, RETENTION } from "../kv/support/files.ts";
 import { startRedis } from "../../support/redis.ts";
 import { redisSettings } from "../redis/support/settings.ts";
 
@@ -9,6 +11,7 @@ let cases = 0;
 // Sessions are in the node: two handles of one case are handles on the same node's memory.
 storeSuite({
   name: "MixedStore",
+  start: Date.now(),
   open: (terms) => {
     const settings = redisSettings({ port: redis.port, prefix: `case${++cases}:` });
     const data = new MixedData();
@@ -21,6 +24,28 @@ storeSuite({
         a.advance(ms);
         b.advance(ms);
         return Promise.resolve();
+      },
+    };
+  },
+  test: (name, fn) => Deno.test(name, fn),
+});
+
+clusterSuite({
+  name: "MixedStore",
+  open: async () => {
+    const settings = redisSettings({ port: redis.port, prefix: `case${++cases}:` });
+    const terms = { retention: RETENTION, limits: LIMITS, random: systemRandom, settings };
+    const [a, b] = [new MixedStore(terms), new MixedStore(terms)];
+    await a.open();
+    await b.open();
+    return {
+      a: a.cluster,
+      b: b.cluster,
+      // What is kept for a time is so by the clock of Redis.
+      pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      cleanUp: async () => {
+        await a[Symbol.asyncDispose]();
+        await b[Symbol.asyncDispose]();
       },
     };
   },

@@ -1,9 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { PushClient } from "../../../client/mod.ts";
+import { closeOf } from "../../../client/protocol/codes.ts";
 import { Gateway } from "../../../mod.ts";
+import { startGateway } from "../../support/gateway.ts";
+import { ask } from "../../support/http_client.ts";
 import { startRedis } from "../../support/redis.ts";
 import { freePort } from "../../support/gateway_process.ts";
-import { until } from "../../support/within.ts";
+import { WireClient } from "../../support/wire_client.ts";
+import { until, within } from "../../support/within.ts";
 
 /** A started gateway over a Redis, and where it is. */
 async function gatewayOn(redisPort: number): Promise<{ gateway: Gateway; url: string }> {
@@ -84,4 +88,45 @@ Deno.test("what nobody can read in Redis is counted in /metrics and /health", as
   const health = await (await fetch(new URL("/health", url.replace("ws:", "http:")))).json();
   assertEquals(health.push.store.quarantined, 1);
   await gateway.stop();
+});
+
+Deno.test("what is revoked at one gateway is void at the other, and a ticket of one is redeemed at one", async () => {
+  await using redis = await startRedis({ appendonly: false });
+  const push = {
+    redis: { url: redis.url },
+    delivery: { storeBackend: "redis" },
+    auth: {
+      tokens: [{ name: "ann", token: "token-of-ann" }, { name: "bob", token: "token-of-bob" }],
+    },
+  } as const;
+  await using a = await startGateway({ push });
+  await using b = await startGateway({ push });
+  const headers = { authorization: "Bearer token-of-ann" };
+  await using ann = await WireClient.open(b.ws, headers);
+  await using bob = await WireClient.open(b.ws, { authorization: "Bearer token-of-bob" });
+  for (const client of [ann, bob]) await client.subscribe("news");
+  const tickets: string[] = [];
+  for (const at of [a, b, a]) {
+    tickets.push((await ask(`${at.http}/api/push/ticket`, { headers, body: {} })).body.ticket);
+  }
+  const redeem = (ticket: string) =>
+    Promise.all(
+      [a, b, b, a].map(async ({ http }) =>
+        (await ask(`${http}/api/push/poll/register`, { body: { ticket } })).status
+      ),
+    );
+  for (const ticket of tickets.slice(1)) {
+    assertEquals((await redeem(ticket)).sort(), [200, 401, 401, 401]);
+  }
+  await a.gateway.revoke({ token: "token-of-ann" });
+  const { code } = await within(ann.closed, "the client to be closed");
+  for (const { http } of [a, b]) {
+    const refused = await ask(`${http}/api/push/poll/register`, { headers, body: {} });
+    assertEquals(refused.status, 401);
+  }
+  // What it was good for when it was issued, it is no more.
+  assertEquals((await redeem(tickets[0])).sort(), [401, 401, 401, 401]);
+  bob.send({ type: "ping" });
+  await bob.next("pong");
+  assertEquals(code, closeOf("token_invalid"));
 });

@@ -199,6 +199,11 @@ Deno.test("an index that another program has written into still serves", async (
   await log.append("c", drafts(3, 3));
   const { channels, messages } = await log.stats();
   assertEquals([channels, messages], [1, 3]);
+  await redis.ask("DEL", keys.channels);
+  await redis.ask("RPUSH", keys.channels, "x");
+  assertEquals(await log.channels(), []);
+  await log.append("c", drafts(4, 4));
+  assertEquals((await log.channels()).map(({ name }) => name), ["c"]);
 });
 
 Deno.test("data of another format is refused with what to do", async () => {

@@ -1,11 +1,12 @@
 import type { RedisOptions } from "../../../../server/options/types.ts";
 import { RedisStore } from "../../../../server/stores/redis/store.ts";
-import { storeSuite } from "../../../../server/testing/mod.ts";
+import { clusterSuite, storeSuite } from "../../../../server/testing/mod.ts";
 import { redisSettings } from "./settings.ts";
+import { openRedisStore } from "./store.ts";
 
 let cases = 0;
 
-/** Runs every case of the suite against a Redis, each under a prefix of its own. */
+/** Runs every case of both suites against a Redis, each under a prefix of its own. */
 export function proveRedisStore(
   name: string,
   redis: RedisOptions,
@@ -14,6 +15,7 @@ export function proveRedisStore(
   storeSuite({
     name,
     nodes: true,
+    start: Date.now(),
     open: (terms) => {
       const settings = redisSettings({ ...redis, prefix: `case${++cases}:` });
       const a = new RedisStore({ ...terms, settings });
@@ -25,6 +27,25 @@ export function proveRedisStore(
           a.advance(ms);
           b.advance(ms);
           return Promise.resolve();
+        },
+      };
+    },
+    test,
+  });
+
+  clusterSuite({
+    name,
+    open: async () => {
+      const options = { ...redis, prefix: `case${++cases}:` };
+      const [a, b] = [await openRedisStore(options), await openRedisStore(options)];
+      return {
+        a: a.cluster,
+        b: b.cluster,
+        // What is kept for a time is so by the clock of Redis.
+        pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+        cleanUp: async () => {
+          await a[Symbol.asyncDispose]();
+          await b[Symbol.asyncDispose]();
         },
       };
     },

@@ -10,6 +10,7 @@ export const FIXED = [
   { type: "message_ack", event_id: "abcdefghij:1:news" },
   { type: "message_nack", event_id: "abcdefghij:1:news", delay: 2.5 },
   { type: "ping" },
+  { type: "auth.refresh", token: "s3cret" },
 ] as const;
 
 const POSITION = { epoch: "abcdefghij", seq: 7, open: [1, 3, 5, 5] };
@@ -47,6 +48,8 @@ export const CONNECT = [
 export const BODIES: readonly (readonly [path: string, body: object])[] = [
   ["publish", { channel: "news", data: { n: 1 }, id: "p1" }],
   ["dead-letters/redrive", { channel: "news", session: "n:ann:anonymous", seq: 1, limit: 10 }],
+  ["revoke", { subject: "nobody", client_id: "nobody", for: 60 }],
+  ["revoke", { token: "nobody's" }],
   ["poll/register", { client_id: "mallory", auth_token: "s3cret" }],
   ["poll/register", { connect: CONNECT[1] }],
   ["poll/messages", { poll_token: "", timeout: 0, positions: [{ channel: "news", ...POSITION }] }],
@@ -57,6 +60,7 @@ export const BODIES: readonly (readonly [path: string, body: object])[] = [
   ["poll/create", { poll_token: "", channel: "plan", metadata: { a: 1 } }],
   ["poll/ack", { poll_token: "", event_id: "abcdefghij:1:news" }],
   ["poll/nack", { poll_token: "", event_id: "abcdefghij:1:news", delay: 1 }],
+  ["poll/refresh", { poll_token: "", token: "s3cret" }],
   ["poll/heartbeat", { poll_token: "", status: "busy", metadata: { a: 1 } }],
   ["poll/unregister", { poll_token: "0".repeat(32), forget: true }],
 ];

@@ -1,0 +1,103 @@
+import { PushError } from "@push/client/protocol";
+import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
+import type { Identity } from "../access/identity.ts";
+import { bearerToken } from "../access/secrets.ts";
+import type { Tickets } from "../access/tickets.ts";
+import type { Peer } from "./peer.ts";
+
+/** A request, as far as it says who sent it. */
+export interface Visitor {
+  readonly request: Request;
+  readonly url: URL;
+  readonly peer: Peer;
+}
+
+/** Where a request may show who sent it, beside the `Authorization` header. */
+export interface Shown {
+  /** A token that stands in the request's body or in a frame. It counts before all else. */
+  readonly token?: string;
+  /** A ticket, if there is no token. */
+  readonly ticket?: string;
+}
+
+/** Lets requests in: finds what they show, and who that is. */
+export class Door {
+  readonly #authenticator: Authenticator;
+  readonly #tickets: Tickets;
+  readonly #takesQuery: boolean;
+
+  /** @param takesQuery whether a token may stand in an address */
+  constructor(authenticator: Authenticator, tickets: Tickets, takesQuery: boolean) {
+    this.#authenticator = authenticator;
+    this.#tickets = tickets;
+    this.#takesQuery = takesQuery;
+  }
+
+  /** Who tells identities apart. */
+  get authenticator(): Authenticator {
+    return this.#authenticator;
+  }
+
+  /**
+   * Identity of who sent a request with an `Authorization` header, or showed something in its body.
+   *
+   * @throws {PushError} as {@linkcode Authenticator.identify}
+   */
+  identify(visitor: Visitor, { token, ticket }: Shown = {}): Promise<Identity> {
+    const shown = token ?? bearerToken(visitor.request.headers.get("authorization"));
+    if (shown === undefined && ticket !== undefined) return this.#redeem(ticket);
+    return this.#authenticator.identify(shown, this.about(visitor));
+  }
+
+  /**
+   * Identity of who sent a request that may say so in its address, too: by a header, or else by
+   * `?ticket=`, or else by `?token=`.
+   *
+   * @throws {PushError} as {@linkcode Authenticator.identify}; `bad_request` for a token in the address
+   *   where that is switched off
+   */
+  async identifyAddress(visitor: Visitor): Promise<Identity> {
+    return await this.identifyShown(visitor) ??
+      await this.#authenticator.identify(undefined, this.about(visitor));
+  }
+
+  /** The same; `undefined` if the request shows nothing and something is asked for. */
+  async identifyShown(visitor: Visitor): Promise<Identity | undefined> {
+    const { request, url: { searchParams } } = visitor;
+    const query = searchParams.get("token") ?? undefined;
+    if (query !== undefined && !this.#takesQuery) {
+      throw new PushError(
+        "bad_request",
+        "A token in the address is not accepted here (push.auth.queryToken): show it in the " +
+          "Authorization header or in the first frame, or get a ticket.",
+      );
+    }
+    const header = bearerToken(request.headers.get("authorization"));
+    const ticket = searchParams.get("ticket") || undefined;
+    if (header === undefined && ticket !== undefined) return await this.#redeem(ticket);
+    const token = header ?? query;
+    if (token === undefined && this.#authenticator.isProtected) return undefined;
+    return await this.#authenticator.identify(token, this.about(visitor));
+  }
+
+  /** A ticket for an identity, and the seconds in which it can be used. */
+  async ticketFor(identity: Identity): Promise<{ ticket: string; expires_in: number }> {
+    return { ticket: await this.#tickets.issue(identity), expires_in: this.#tickets.ttl };
+  }
+
+  /** What a program that decides may know of a request; nothing where none does. */
+  about({ request, url, peer }: Visitor): AuthRequest | undefined {
+    if (!this.#authenticator.wantsRequest) return undefined;
+    const headers = new Headers(request.headers);
+    headers.delete("cookie");
+    const bare = new URL(url);
+    for (const name of ["token", "ticket"]) bare.searchParams.delete(name);
+    return { headers, url: bare.href, address: peer.address };
+  }
+
+  async #redeem(ticket: string): Promise<Identity> {
+    const identity = await this.#tickets.redeem(ticket);
+    this.#authenticator.admit(identity);
+    return identity;
+  }
+}

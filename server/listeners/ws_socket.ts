@@ -1,0 +1,191 @@
+import type { Buffer } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { fail } from "../http/respond.ts";
+import type { SocketEvents, Upgrader, UpgradeTerms } from "../http/upgrader.ts";
+import type { Socket } from "../transports/websocket.ts";
+import type { Timed, TimingWheel } from "../wheel.ts";
+
+/** Leads from a socket of the library to the gateway's, so that all share their handlers. */
+const OWNER = Symbol("owner");
+
+/** What is used of a WebSocket of `npm:ws`. */
+export interface WsWebSocket {
+  [OWNER]?: WsSocket;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  send(text: string): void;
+  ping(): void;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+  on(
+    event: "message",
+    listener: (this: WsWebSocket, data: Buffer, isBinary: boolean) => void,
+  ): void;
+  on(event: "ping" | "pong" | "error", listener: (this: WsWebSocket) => void): void;
+  on(event: "close", listener: (this: WsWebSocket, code: number) => void): void;
+}
+
+/** What is used of a server of `npm:ws` that has no port of its own. */
+export interface WsServer {
+  handleUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    done: (socket: WsWebSocket) => void,
+  ): void;
+}
+
+const OPEN = 1;
+
+/** The answer of an upgrade that was written to the connection already. */
+class Switched extends Response {
+  override get status(): number {
+    return 101;
+  }
+}
+
+/** Upgrades one connection by `npm:ws`. */
+export class WsUpgrader implements Upgrader {
+  readonly #server: WsServer;
+  readonly #incoming: IncomingMessage;
+  readonly #socket: Duplex;
+  readonly #head: Uint8Array;
+
+  /** @param head what came behind the request */
+  constructor(server: WsServer, incoming: IncomingMessage, socket: Duplex, head: Uint8Array) {
+    this.#server = server;
+    this.#incoming = incoming;
+    this.#socket = socket;
+    this.#head = head;
+  }
+
+  /** See {@linkcode Upgrader.upgrade}. */
+  upgrade(
+    _request: Request,
+    terms: UpgradeTerms,
+    accept: (socket: Socket) => SocketEvents,
+  ): Response {
+    // RFC 6455 section 4.2.1.
+    if (this.#incoming.httpVersion === "1.0") {
+      return fail("bad_request", "A WebSocket needs HTTP/1.1.");
+    }
+    // The gateway speaks no subprotocol, and `ws` would choose the first.
+    delete this.#incoming.headers["sec-websocket-protocol"];
+    this.#server.handleUpgrade(this.#incoming, this.#socket, this.#head, (socket) => {
+      new WsSocket(socket, terms).begin(accept);
+    });
+    return new Switched();
+  }
+}
+
+/**
+ * A WebSocket of `npm:ws` as the gateway uses it. The library limits a message over all its
+ * fragments, refuses what RFC 6455 forbids with the code that it names, and can cut a connection.
+ */
+class WsSocket implements Socket, Timed {
+  /** See {@linkcode Timed.slot}. */
+  slot = 0;
+  readonly #socket: WsWebSocket;
+  readonly #wheel: TimingWheel;
+  readonly #idleTimeout: number;
+  #events: SocketEvents | undefined;
+  #heardAt: number;
+
+  constructor(socket: WsWebSocket, { wheel, limits }: UpgradeTerms) {
+    this.#socket = socket;
+    this.#wheel = wheel;
+    this.#idleTimeout = limits.idleTimeout;
+    this.#heardAt = wheel.time;
+  }
+
+  get readyState(): number {
+    return this.#socket.readyState;
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  begin(accept: (socket: Socket) => SocketEvents): void {
+    const socket = this.#socket;
+    this.#events = accept(this);
+    socket[OWNER] = this;
+    socket.on("message", onMessage);
+    socket.on("ping", onSign);
+    socket.on("pong", onSign);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+    if (this.#idleTimeout > 0) this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / 2);
+  }
+
+  message(data: Buffer, isBinary: boolean): void {
+    this.heard();
+    if (isBinary) this.#events!.binary();
+    else this.#events!.text(data.toString());
+  }
+
+  heard(): void {
+    this.#heardAt = this.#wheel.time;
+  }
+
+  lost(): void {
+    this.#events!.lost();
+  }
+
+  closed(code: number): void {
+    this.#wheel.cancel(this);
+    this.#events!.closed(code);
+  }
+
+  /** Asks a silent peer whether it lives, and cuts one that does not answer. */
+  onTime(): void {
+    const silence = this.#wheel.time - this.#heardAt;
+    if (silence >= this.#idleTimeout) {
+      this.#events!.lost();
+      this.#socket.terminate();
+      return;
+    }
+    const isHalf = silence >= this.#idleTimeout / 2;
+    if (isHalf && this.#socket.readyState === OPEN) this.#socket.ping();
+    this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / (isHalf ? 1 : 2));
+  }
+}
+
+function onMessage(this: WsWebSocket, data: Buffer, isBinary: boolean): void {
+  this[OWNER]!.message(data, isBinary);
+}
+
+function onSign(this: WsWebSocket): void {
+  this[OWNER]!.heard();
+}
+
+function onError(this: WsWebSocket): void {
+  this[OWNER]!.lost();
+}
+
+function onClose(this: WsWebSocket, code: number): void {
+  this[OWNER]!.closed(code);
+}
