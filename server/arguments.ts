@@ -8,7 +8,7 @@ import { isChannelName, isClientId, MAX_CLIENT_ID, MAX_PUBLISH_ID } from "@push/
 import { faultOf, MAX_REVOKED, type RevokeQuery } from "./access/revoking.ts";
 import { isSubject } from "./access/subject.ts";
 import { nearest } from "./options/nearest.ts";
-import { show } from "./options/values.ts";
+import { show } from "./options/wording.ts";
 import type { DeadLetterQuery as StoreQuery } from "./stores/store.ts";
 import type { DeadLetterQuery } from "./views.ts";
 

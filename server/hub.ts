@@ -294,6 +294,8 @@ export class Hub implements SessionHost {
   async identify(session: Session, identity: Identity): Promise<void> {
     session.identity = identity;
     this.#guard.watch(session);
+    // It may have been revoked before it was this session's.
+    this.#guard.look(session);
     await this.#reauthorizing.check(session);
   }
 
@@ -388,6 +390,11 @@ export class Hub implements SessionHost {
     this.#leases.end(session, "release");
   }
 
+  /** See {@linkcode SessionHost.refusal}. */
+  refusal({ owner, askedAt }: Session, identity: Identity): PushError | undefined {
+    return this.#guard.refusal(identity, owner, askedAt);
+  }
+
   /** See {@linkcode SessionHost.flowing}. */
   flowing(session: Session, channel: string, state: FlowState): void {
     this.presence.flowing(session, channel, state);
@@ -472,10 +479,13 @@ export class Hub implements SessionHost {
     const askedAt = request.since ?? clock.now();
     const { identity } = request;
     // Who may not have it takes it from nobody.
-    const refusal = this.#guard.refusal(identity, owner.clientId, askedAt);
+    const refusal = this.#guard.refusal(identity, owner, askedAt);
     if (refusal !== undefined) throw refusal;
     const held = this.#sessions.get(owner.key);
-    const isTakeover = held !== undefined && this.#terms.get(held)?.instance !== claim.instance;
+    const terms = held && this.#terms.get(held);
+    // Whoever guesses a secret takes nothing, and must not use up what its holder may do.
+    const isTakeover = terms !== undefined && terms.instance !== claim.instance &&
+      terms.secretHash === claim.secretHash;
     if (isTakeover) this.context.limits.checkTakeover(owner.key);
     this.#claiming.add(owner.key);
     try {
@@ -484,7 +494,7 @@ export class Hub implements SessionHost {
       attached.session.askedAt = askedAt;
       const { session } = attached;
       // It may have been revoked meanwhile; from here on the guard sees it.
-      const revoked = this.#guard.refusal(identity, owner.clientId, askedAt);
+      const revoked = this.#guard.refusal(identity, owner, askedAt);
       if (revoked !== undefined) {
         await this.#detach(session, connection, "lost");
         throw revoked;
@@ -507,12 +517,19 @@ export class Hub implements SessionHost {
 
   async #forget(owner: SessionOwner): Promise<void> {
     const { key } = owner;
-    const { clock, random } = this.context;
+    const { clock, random, store: { cluster } } = this.context;
     const [holder, instance] = [randomId(random), randomId(random)];
     this.#claiming.add(key);
     try {
-      const claim = { key, holder, instance, attempt: 0, ttl: 0 };
-      const claimed = await this.#claims.claim(claim, clock.now());
+      // One that is begun for this would take the place of another's; but where each node has sessions
+      // of its own, the others hear of it by that.
+      const existing = cluster?.sharesSessions !== false;
+      const claim = { key, holder, instance, attempt: 0, ttl: 0, existing };
+      const claimed = await this.#claims.claim(claim, clock.now()).catch((error: unknown) => {
+        if (error instanceof PushError && error.code === "unknown_session") return undefined;
+        throw error;
+      });
+      if (claimed === undefined) return;
       const session = this.#sessionOf(owner, claimed);
       session.generation = claimed.generation;
       await this.#leases.end(session, "end");
@@ -531,8 +548,9 @@ export class Hub implements SessionHost {
   ): Attached {
     const { events } = this.context;
     this.#leases.claimed(owner.key);
-    this.#reauthorizing.away.gone(owner.key);
+    const unended = this.#reauthorizing.away.gone(owner.key);
     const session = this.#sessionOf(owner, claimed);
+    session.owes(unended);
     const older = session.connection;
     session.generation = claimed.generation;
     session.holder = claim.holder;

@@ -22,8 +22,6 @@ export interface Attack {
   readonly name: string;
   /** What the attacker does, as a row of the table begins. */
   readonly says: string;
-  /** Environment of the gateway: which limits are lifted, so that the one behind them is shown. */
-  readonly env?: Readonly<Record<string, string>>;
   /** Most MiB of memory that the gateway may have, if that is more than for others. */
   readonly memory?: number;
   /** Milliseconds that it takes to see how it ends, if that is more than others get. */

@@ -16,16 +16,10 @@ export const publishFlood: Attack = {
 /** Publishes that each make a channel. */
 export const manyChannels: Attack = {
   name: "many-channels",
-  says: "publishes to a million channels, 20 000 a second from one socket, which is let do that",
+  says: "publishes to new channels without end, 9000 a second from one socket",
   // The store remembers 100 000 channels by default, at some 4 KiB each in memory.
   memory: 768,
-  env: {
-    PUSH_FRAME_RATE: "100000",
-    PUSH_FRAME_BURST: "1000000",
-    PUSH_PUBLISH_RATE: "100000",
-    PUSH_PUBLISH_BURST: "1000000",
-  },
-  run: (field) => flood(field, 20_000, (n) => `many:${n}`),
+  run: (field) => flood(field, 9_000, (n) => `many:${n}`),
 };
 
 /** Publishes so many times a second, as long as it is let. */

@@ -51,7 +51,6 @@ export interface Outcome {
 export async function besiege(attack: Attack, options: SiegeOptions): Promise<Outcome> {
   await using gateway = await GatewayNode.start({
     args: ["--token", TOKEN, "--trust-proxy", ATTACKER, ...options.args],
-    env: attack.env === undefined ? undefined : { ...attack.env },
   });
   await using pair = await HealthyPair.start(gateway.port);
   // The first messages make code warm that later ones use.

@@ -10,7 +10,7 @@ import { ANONYMOUS, type Identity } from "./identity.ts";
 import type { JwtVerifier } from "./jwt.ts";
 import { hashSecret } from "./secrets.ts";
 import { isOwnSubject, isSubject } from "./subject.ts";
-import { refusalOf } from "./validity.ts";
+import { refusalOf, revoked } from "./validity.ts";
 
 /** What a program that decides by itself who speaks is told of a connection. */
 export interface AuthRequest {
@@ -113,6 +113,11 @@ export class Authenticator {
     }
     const identity = await this.#decide(shown, request);
     this.admit(identity);
+    // A program may have a name of its own for a token that was revoked as it is.
+    const { revocations } = this.#parts;
+    if (shown !== undefined && revocations !== undefined && revocations.size > 0) {
+      if (revocations.isVoid("token", hashSecret(shown), undefined)) throw revoked();
+    }
     return identity;
   }
 

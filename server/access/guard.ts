@@ -2,7 +2,7 @@ import type { PushError } from "@push/client/protocol";
 import type { HubContext } from "../context.ts";
 import type { Cancel } from "../clock.ts";
 import type { Revocations } from "../nodes/revocations.ts";
-import type { Session } from "../session/session.ts";
+import type { Session, SessionOwner } from "../session/session.ts";
 import type { Revocation } from "../stores/revocations.ts";
 import type { Identity } from "./identity.ts";
 import { clientRefusalOf, refusalOf } from "./validity.ts";
@@ -42,16 +42,11 @@ export class Guard {
    * @param since when its connection began to ask for it
    * @returns why not, if not
    */
-  refusal(
-    identity: Identity,
-    clientId: string,
-    since: number,
-  ): PushError | undefined {
+  refusal(identity: Identity, owner: SessionOwner, since: number): PushError | undefined {
     const { revocations, context: { clock } } = this.#host;
     const now = clock.now();
-    const { subject } = identity;
     return refusalOf(identity, now, revocations) ??
-      clientRefusalOf({ subject, clientId }, since, now, revocations);
+      clientRefusalOf(owner, since, now, revocations);
   }
 
   /** A session has a connection, or another identity. */
@@ -90,12 +85,12 @@ export class Guard {
   }
 
   #look(session: Session): void {
-    const { identity, owner: { clientId, subject }, askedAt } = session;
+    const { identity, owner, askedAt } = session;
     const { revocations, context: { clock } } = this.#host;
     const now = clock.now();
     const refusal = refusalOf(identity, now, revocations);
     if (refusal !== undefined) return this.#host.dismiss(session, refusal, "lost");
-    const ended = clientRefusalOf({ subject, clientId }, askedAt, now, revocations);
+    const ended = clientRefusalOf(owner, askedAt, now, revocations);
     if (ended !== undefined) this.#host.dismiss(session, ended, "forget");
   }
 }

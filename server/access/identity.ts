@@ -1,6 +1,3 @@
-import type { Json } from "@push/client/protocol";
-import { isObject } from "../dialog/fields.ts";
-
 /** What a client may do in a channel; `admin` is for operators, and of no channel. */
 export type Action = "subscribe" | "publish" | "presence" | "history" | "admin";
 
@@ -31,29 +28,3 @@ export interface Identity {
 
 /** Subject of everybody where no token tells people apart. */
 export const ANONYMOUS = "anonymous";
-
-/** An identity as JSON carries it; `undefined` if it is none. */
-export function readIdentity(value: Json | undefined): Identity | undefined {
-  if (!isObject(value)) return undefined;
-  const { subject, grants, expiresAt, issuedAt, tokenId } = value;
-  if (typeof subject !== "string") return undefined;
-  if (!isTimeOrNothing(expiresAt) || !isTimeOrNothing(issuedAt)) return undefined;
-  if (tokenId !== undefined && typeof tokenId !== "string") return undefined;
-  if (grants !== undefined && !(Array.isArray(grants) && grants.every(isGrant))) return undefined;
-  return value as unknown as Identity;
-}
-
-function isTimeOrNothing(value: unknown): boolean {
-  return value === undefined || typeof value === "number";
-}
-
-function isGrant(value: Json): boolean {
-  if (!isObject(value)) return false;
-  const { channels, actions } = value;
-  return isTexts(channels) && isTexts(actions) &&
-    (actions as string[]).every((action) => (ACTIONS as readonly string[]).includes(action));
-}
-
-function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => typeof each === "string");
-}

@@ -7,7 +7,7 @@ import { type JsonObject, parseJson, PushError } from "@push/client/protocol";
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
 import type { JwtSettings } from "../options/settings.ts";
-import { show } from "../options/values.ts";
+import { show } from "../options/wording.ts";
 import { checkGrants } from "./grants.ts";
 import type { Grant, Identity } from "./identity.ts";
 import { PublicKey, type TokenHeader } from "./jwks.ts";

@@ -10,7 +10,10 @@ import { clientName, SENT_AWAY } from "./validity.ts";
 
 /** What is to be revoked: exactly one of a token, its id, a subject, and a client of a subject. */
 export interface RevokeQuery {
-  /** A token, as clients show it. */
+  /**
+   * A token, as clients show it. Where a program has given it a `tokenId`, revoke that: by the text
+   * nobody is let in any more, but who was before stays.
+   */
   readonly token?: string;
   /** Its id: `jti` of a JSON Web Token, or the SHA-256 of any other one, in hexadecimal. */
   readonly tokenId?: string;
@@ -55,8 +58,12 @@ export function faultOf({ token, tokenId, subject, clientId }: RevokeQuery): str
   if (named !== 1) return "Exactly one of a token, its id and a subject can be revoked at a time.";
 }
 
-/** What nodes keep of a query that was checked. */
-export function revocationsOf(query: RevokeQuery, now: number): Revocation[] {
+/**
+ * What nodes keep of a query that was checked.
+ *
+ * @param away longest time in milliseconds after which a client without a name may come back
+ */
+export function revocationsOf(query: RevokeQuery, now: number, away: number): Revocation[] {
   const { token, tokenId, subject, clientId } = query;
   const lasting = query.for === undefined ? Infinity : now + query.for * 1000;
   if (token !== undefined) {
@@ -72,7 +79,8 @@ export function revocationsOf(query: RevokeQuery, now: number): Revocation[] {
   }
   // Whoever began before this is refused until then: nobody, if it is now.
   const at = now + (query.for ?? 0) * 1000;
-  return [{ kind: "client", name: clientName(subject!, clientId), at, until: at + SENT_AWAY }];
+  const until = at + Math.max(SENT_AWAY, away);
+  return [{ kind: "client", name: clientName(subject!, clientId), at, until }];
 }
 
 /** A revocation, as people are told of it. */

@@ -89,7 +89,13 @@ function mayAny(
   name: string,
 ): boolean | Promise<boolean> {
   if (action === undefined) return false;
-  const may = permits.may(action, name);
+  let may: boolean | Promise<boolean>;
+  try {
+    may = permits.may(action, name);
+  } catch (error) {
+    // Those that were asked before it are still waited for.
+    return Promise.reject(error);
+  }
   if (may === true) return true;
   if (may === false) return mayAny(permits, others, name);
   return may.then((may) => may || mayAny(permits, others, name));

@@ -1,7 +1,8 @@
 import { parseJson, PushError } from "@push/client/protocol";
 import { type Clock, type RandomBytes, randomId } from "../clock.ts";
 import type { Cluster } from "../stores/cluster.ts";
-import { type Identity, readIdentity } from "./identity.ts";
+import type { Identity } from "./identity.ts";
+import { readIdentity } from "./kept_identity.ts";
 import { hashSecret } from "./secrets.ts";
 
 /** What {@linkcode Tickets} work with. */
@@ -14,8 +15,11 @@ export interface TicketsParts {
   readonly ttl: number;
 }
 
+/** A ticket that waits to be used. */
 interface Kept {
-  readonly text: string;
+  readonly subject: string;
+  /** What it stands for; other nodes find it where all do. */
+  readonly text: string | undefined;
   /** Unix milliseconds. */
   readonly until: number;
 }
@@ -23,8 +27,10 @@ interface Kept {
 const PREFIX = "ticket:";
 const LONGEST = 64;
 const MAX_NESTING = 8;
-/** Most tickets that wait in this process. */
+/** Most tickets of this process that wait… */
 const MOST_KEPT = 10_000;
+/** …and of one subject: the others want some, too. */
+const MOST_OF_ONE = 2_500;
 
 /**
  * Tickets: 128 random bits that stand for an identity once, for those who cannot show a token without
@@ -32,8 +38,10 @@ const MOST_KEPT = 10_000;
  */
 export class Tickets {
   readonly #parts: TicketsParts;
-  /** By hash, in the order in which they end. */
+  /** Those of this process by hash, in the order in which they end. */
   readonly #kept = new Map<string, Kept>();
+  /** How many of them are a subject's. */
+  readonly #counts = new Map<string, number>();
 
   /** @param parts what they work with */
   constructor(parts: TicketsParts) {
@@ -48,22 +56,23 @@ export class Tickets {
   /**
    * A ticket for an identity.
    *
-   * @throws {PushError} `rate_limited` if too many wait; as the store
+   * @throws {PushError} `rate_limited` if too many wait, of the subject or in all; as the store
    */
   async issue(identity: Identity): Promise<string> {
     const { random, cluster, clock, ttl } = this.#parts;
     const ticket = randomId(random);
     const hash = hashSecret(ticket);
     const text = JSON.stringify(identity);
-    if (cluster !== undefined) {
-      await cluster.keep(PREFIX + hash, text, ttl);
-      return ticket;
-    }
+    const { subject } = identity;
     this.#forget();
-    if (this.#kept.size >= MOST_KEPT) {
+    const count = this.#counts.get(subject) ?? 0;
+    if (this.#kept.size >= MOST_KEPT || count >= MOST_OF_ONE) {
       throw new PushError("rate_limited", "Too many tickets wait to be used.");
     }
-    this.#kept.set(hash, { text, until: clock.now() + ttl });
+    this.#counts.set(subject, count + 1);
+    const until = clock.now() + ttl;
+    this.#kept.set(hash, { subject, text: cluster === undefined ? text : undefined, until });
+    await cluster?.keep(PREFIX + hash, text, ttl);
     return ticket;
   }
 
@@ -82,6 +91,7 @@ export class Tickets {
 
   async #take(hash: string): Promise<string | undefined> {
     const { cluster, clock } = this.#parts;
+    const kept = this.#drop(hash);
     if (cluster !== undefined) {
       return await cluster.take(PREFIX + hash).catch((error) => {
         // It may be spent: another one is needed.
@@ -89,8 +99,6 @@ export class Tickets {
         throw error;
       });
     }
-    const kept = this.#kept.get(hash);
-    this.#kept.delete(hash);
     return kept !== undefined && clock.now() < kept.until ? kept.text : undefined;
   }
 
@@ -98,7 +106,17 @@ export class Tickets {
     const now = this.#parts.clock.now();
     for (const [hash, { until }] of this.#kept) {
       if (now < until) return;
-      this.#kept.delete(hash);
+      this.#drop(hash);
     }
+  }
+
+  #drop(hash: string): Kept | undefined {
+    const kept = this.#kept.get(hash);
+    if (kept === undefined) return undefined;
+    this.#kept.delete(hash);
+    const count = this.#counts.get(kept.subject)! - 1;
+    if (count === 0) this.#counts.delete(kept.subject);
+    else this.#counts.set(kept.subject, count);
+    return kept;
   }
 }

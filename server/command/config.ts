@@ -14,7 +14,7 @@ import {
 } from "jsonc-parser";
 import type { GivenOptions } from "./flags.ts";
 import { type NameSubject, readOptions, REDIS } from "../options/tree.ts";
-import { show } from "../options/values.ts";
+import { show } from "../options/wording.ts";
 
 /**
  * Reads options from the text of a configuration file.

@@ -1,4 +1,4 @@
-import { show } from "../options/values.ts";
+import { show } from "../options/wording.ts";
 
 /** What was thrown, on one line, for the person at the terminal. */
 export function reasonOf(error: unknown): string {

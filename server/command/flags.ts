@@ -5,9 +5,10 @@
  */
 import { parseArgs } from "node:util";
 import { nearest } from "../options/nearest.ts";
-import type { Option, OptionValue } from "../options/option.ts";
+import { jsType, type Option, type OptionValue } from "../options/option.ts";
 import { OPTIONS } from "../options/table.ts";
-import { cannotUse, expected, jsType, parseValue, show } from "../options/values.ts";
+import { parseValue } from "../options/values.ts";
+import { cannotUse, expected, show } from "../options/wording.ts";
 
 /** An option that was given somewhere: its value, and what an error calls the place. */
 export interface GivenOption {

@@ -13,7 +13,8 @@ import type { OptionValue } from "../options/option.ts";
 import { checkTogether, withDefaults } from "../options/rules.ts";
 import { OPTION_BY_PATH, OPTIONS } from "../options/table.ts";
 import { nestOptions } from "../options/tree.ts";
-import { masked, parseValue, show } from "../options/values.ts";
+import { parseValue } from "../options/values.ts";
+import { masked, show } from "../options/wording.ts";
 import type { GatewayOptions } from "../options/options.ts";
 
 /** What the command is to do. */

@@ -1,4 +1,27 @@
 import type { Decoded } from "@push/client/protocol";
+import type { HubContext } from "../context.ts";
+import type { Buffering } from "../limits/buffers.ts";
+import { type Sliced, workOf } from "../slices.ts";
+
+/** Whose frames wait. */
+export interface BacklogOwner {
+  /** Whether what waits may be handled now. */
+  goesOn(backlog: Backlog): boolean;
+  /** Takes a text apart; returns the frames that are left to do. */
+  take(text: string): readonly Decoded[];
+  /** Handles a frame. */
+  handle(frame: Decoded): void;
+  /**
+   * Nothing waits any more.
+   *
+   * @param done units of work that were done in this turn
+   */
+  emptied(backlog: Backlog, done: number): void;
+  /** Too much waits, or too much for all together. */
+  overflowed(detail: string): void;
+  /** Something was thrown that nobody else would catch. */
+  failed(error: unknown): void;
+}
 
 /** Texts that were read, from which on the array lets go of them. */
 const MANY = 1024;
@@ -7,30 +30,36 @@ const MANY = 1024;
  * What a client has sent that waits: for its session, or for a turn. There is one only while something
  * waits, so that a connection which never sends much has none.
  */
-export class Backlog {
+export class Backlog implements Sliced, Buffering {
   /** Close code, if the peer has closed meanwhile: its end comes behind what it sent. */
   closed: number | undefined;
+  readonly #owner: BacklogOwner;
+  readonly #context: Pick<HubContext, "slices" | "limits">;
   #texts: string[] = [];
   #read = 0;
   #size = 0;
+  /** Whether it counts among the bytes that wait in all connections. */
+  #isNoted = false;
   /** Frames of the text that was begun, and how many of them are done. */
   #batch: readonly Decoded[] = [];
   #done = 0;
 
-  /** Characters of the texts that wait. */
-  get size(): number {
-    return this.#size;
+  /** @param owner whose frames wait */
+  constructor(owner: BacklogOwner, context: Pick<HubContext, "slices" | "limits">) {
+    this.#owner = owner;
+    this.#context = context;
   }
 
-  /** Whether nothing waits. */
-  get isEmpty(): boolean {
-    return this.#done >= this.#batch.length && this.#read >= this.#texts.length;
+  /** Characters of the texts that wait. */
+  get waiting(): number {
+    return this.#size;
   }
 
   /** A text has come behind all others. */
   add(text: string): void {
     this.#texts.push(text);
     this.#size += text.length;
+    this.#note();
   }
 
   /** Puts frames before all texts. There must be none that wait. */
@@ -39,21 +68,75 @@ export class Backlog {
     this.#done = done;
   }
 
-  /** Takes the next frame of the text that was begun. */
-  frame(): Decoded | undefined {
-    return this.#batch[this.#done++];
+  /** Goes on as soon as there is a turn. */
+  wait(): void {
+    this.#context.slices.wait(this);
   }
 
-  /** Takes the next text. */
-  text(): string | undefined {
-    const text = this.#texts[this.#read];
-    if (text === undefined) return undefined;
+  /** Goes on at once, with a slice of its own. */
+  goOn(): void {
+    if (this.resume()) this.wait();
+  }
+
+  /** Lets go of everything. */
+  drop(): void {
+    this.#texts = [];
+    this.#read = this.#size = 0;
+    this.begin([]);
+    this.#note();
+  }
+
+  /** See {@linkcode Sliced.resume}. */
+  resume(): boolean {
+    const { units } = this.#context.slices;
+    let done = 0;
+    try {
+      // Whatever is done may end the conversation, or begin to open it.
+      while (this.#owner.goesOn(this)) {
+        if (this.#isEmpty) this.#owner.emptied(this, done);
+        else if (done++ >= units) return true;
+        else done += this.#handleNext();
+      }
+    } catch (error) {
+      this.#owner.failed(error);
+    }
+    return false;
+  }
+
+  /** See {@linkcode Buffering.overflow}. */
+  overflow(detail: string): void {
+    this.#isNoted = false;
+    this.#owner.overflowed(detail);
+  }
+
+  get #isEmpty(): boolean {
+    return this.#done >= this.#batch.length && this.#read >= this.#texts.length;
+  }
+
+  /** @returns units of work beside the one for each frame */
+  #handleNext(): number {
+    if (this.#done < this.#batch.length) {
+      this.#owner.handle(this.#batch[this.#done++]);
+      return 0;
+    }
+    const text = this.#texts[this.#read++];
     this.#size -= text.length;
     // Where more comes as fast as it is read, the array would keep all there ever was.
-    if (++this.#read >= MANY && 2 * this.#read >= this.#texts.length) {
+    if (this.#read >= MANY && 2 * this.#read >= this.#texts.length) {
       this.#texts.splice(0, this.#read);
       this.#read = 0;
     }
-    return text;
+    this.#note();
+    const batch = this.#owner.take(text);
+    if (batch.length > 0) {
+      this.begin(batch, 1);
+      this.#owner.handle(batch[0]);
+    }
+    return workOf(text);
+  }
+
+  #note(): void {
+    const isNoted = this.#context.limits.buffers.note(this, this.#size, this.#isNoted);
+    this.#isNoted = isNoted && this.#size > 0;
   }
 }

@@ -5,21 +5,19 @@ import {
   type Decoded,
   decodeFrame,
   type GatewayFrame,
-  isSeq,
   PushError,
 } from "@push/client/protocol";
-import { Backlog } from "./backlog.ts";
+import { errorFrame, maySettle, requestId, settles } from "./answers.ts";
+import { Backlog, type BacklogOwner } from "./backlog.ts";
 import { booleanField, byteLength } from "./fields.ts";
 import { handleFrame, type Reply } from "./frames.ts";
 import { open, readOpening, sessionTtl } from "./handshake.ts";
 import { refresh } from "./refresh.ts";
-import { type Sliced, SPAN, workOf } from "../slices.ts";
+import { SPAN, workOf } from "../slices.ts";
 import { tellFailure } from "./refusal.ts";
 import type { Hub } from "../hub.ts";
 import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
-import { Forbidden } from "../access/permits.ts";
 import type { Bucket } from "../limits/bucket.ts";
-import { retryAfter } from "../limits/throttled.ts";
 import type { Identity } from "../access/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
@@ -46,15 +44,12 @@ type State = "new" | "opening" | "attached" | "ended";
 const MAX_OPENING_CHARACTERS = 1_048_576;
 /** …and for a turn. */
 const MAX_BACKLOG_CHARACTERS = 16 * 1_048_576;
-/** Longest frame that may settle something. */
-const LONGEST_SETTLING = 512;
-const SETTLING = /"message_n?ack"/;
 
 /**
  * The conversation over one WebSocket: reads what arrives, attaches the session with the first
  * frame, answers in order of arrival where it can, and never throws.
  */
-export class Dialog implements Sliced {
+export class Dialog implements BacklogOwner {
   readonly #hub: Hub;
   readonly #authenticator: Authenticator;
   readonly #connection: Connection;
@@ -120,12 +115,17 @@ export class Dialog implements Sliced {
       return;
     }
     if (this.#backlog !== undefined) this.#defer(this.#backlog, text);
-    else if (this.#state === "opening") this.#defer(this.#beginBacklog(), text);
-    else if (!this.#mayWork()) {
-      this.#defer(this.#beginBacklog(), text);
-      this.#hub.context.slices.wait(this);
-    } else if (this.#state === "attached") this.#handleText(text);
+    else if (this.#state === "opening" || !this.#mayWork()) this.#waitFirst(text);
+    else if (this.#state === "attached") this.#handleText(text);
     else this.#open(text);
+  }
+
+  /** Nothing else waits yet. */
+  #waitFirst(text: string): void {
+    // It pays when it is handled.
+    if (maySettle(text)) this.#frames.refund();
+    this.#defer(this.#beginBacklog(), text);
+    if (this.#state !== "opening") this.#backlog?.wait();
   }
 
   /** The connection takes messages again. */
@@ -214,7 +214,7 @@ export class Dialog implements Sliced {
     this.#attached(opened.session);
     this.#reply(opened.frame);
     opened.start();
-    this.#goOn();
+    this.#backlog?.goOn();
   }
 
   async #openFixed(text: string): Promise<void> {
@@ -229,9 +229,9 @@ export class Dialog implements Sliced {
     }, this.#connection);
     if (this.#isEnded) return this.#detach(session, "lost");
     this.#attached(session);
-    this.#backlog?.begin(this.#decode(text));
-    if (this.#backlog === undefined) this.#handleText(text);
-    else this.#goOn();
+    if (this.#backlog === undefined) return this.#handleText(text);
+    this.#backlog.begin(this.#decode(text));
+    this.#backlog?.goOn();
   }
 
   get #isEnded(): boolean {
@@ -264,9 +264,9 @@ export class Dialog implements Sliced {
       // Nothing counts behind a disconnect.
       if (this.#isEnded) return;
       if (done > 0 && !this.#mayWork()) {
-        this.#beginBacklog().begin(batch, done);
-        this.#hub.context.slices.wait(this);
-        return;
+        const backlog = this.#beginBacklog();
+        backlog.begin(batch, done);
+        return backlog.wait();
       }
       this.#handle(this.#session!, batch[done]);
     }
@@ -284,65 +284,63 @@ export class Dialog implements Sliced {
   }
 
   #beginBacklog(): Backlog {
-    this.#backlog = new Backlog();
+    this.#backlog = new Backlog(this, this.#hub.context);
     this.#terms.onBacklog?.(true);
     return this.#backlog;
   }
 
   #endBacklog(): void {
-    if (this.#backlog === undefined) return;
+    const backlog = this.#backlog;
+    if (backlog === undefined) return;
     this.#backlog = undefined;
+    backlog.drop();
     this.#terms.onBacklog?.(false);
   }
 
   #defer(backlog: Backlog, text: string): void {
     backlog.add(text);
     const isOpening = this.#state === "opening";
-    if (backlog.size <= (isOpening ? MAX_OPENING_CHARACTERS : MAX_BACKLOG_CHARACTERS)) return;
+    const most = isOpening ? MAX_OPENING_CHARACTERS : MAX_BACKLOG_CHARACTERS;
+    if (backlog.waiting <= most) return;
     if (isOpening) this.#end("rate_limited");
-    else this.#end("too_many_frames", "Frames come faster than they can be handled.");
+    else this.overflowed("Frames come faster than they can be handled.");
   }
 
-  /** The conversation is open, or may be opened again: what waited for that is handled. */
-  #goOn(): void {
-    if (this.#backlog !== undefined && this.resume()) this.#hub.context.slices.wait(this);
+  /** See {@linkcode BacklogOwner.goesOn}. */
+  goesOn(backlog: Backlog): boolean {
+    return this.#backlog === backlog && this.#state !== "opening";
   }
 
-  /** See {@linkcode Sliced.resume}. */
-  resume(): boolean {
-    const { slices, clock } = this.#hub.context;
-    this.#worked = 0;
-    this.#workedSince = clock.now();
-    try {
-      // Whatever is done may end the conversation, or begin to open it.
-      while (this.#backlog !== undefined && this.#state !== "opening") {
-        if (this.#backlog.isEmpty) this.#emptied(this.#backlog);
-        else if (++this.#worked > slices.units) return true;
-        else this.#handleNext(this.#backlog);
-      }
-    } catch (error) {
-      // Nobody else would catch it.
-      this.#tell(error);
-      this.#end("internal", undefined, true);
-    }
-    return false;
+  /** See {@linkcode BacklogOwner.take}. */
+  take(text: string): readonly Decoded[] {
+    if (maySettle(text) && !this.#pays(text)) this.#endFlood();
+    else if (this.#state === "attached") return this.#decode(text);
+    else this.#open(text);
+    return [];
   }
 
-  #handleNext(backlog: Backlog): void {
-    const frame = backlog.frame();
-    if (frame !== undefined) return this.#handle(this.#session!, frame);
-    const text = backlog.text()!;
-    if (maySettle(text) && !this.#pays(text)) return this.#endFlood();
-    if (this.#state !== "attached") return this.#open(text);
-    const batch = this.#decode(text);
-    if (batch.length === 0) return;
-    backlog.begin(batch, 1);
-    this.#handle(this.#session!, batch[0]);
+  /** See {@linkcode BacklogOwner.handle}. */
+  handle(frame: Decoded): void {
+    this.#handle(this.#session!, frame);
   }
 
-  #emptied({ closed }: Backlog): void {
+  /** See {@linkcode BacklogOwner.emptied}. */
+  emptied({ closed }: Backlog, done: number): void {
+    this.#worked = done;
+    this.#workedSince = this.#hub.context.clock.now();
     this.#endBacklog();
     if (closed !== undefined) this.closed(closed);
+  }
+
+  /** See {@linkcode BacklogOwner.overflowed}. */
+  overflowed(detail: string): void {
+    this.#end("too_many_frames", detail);
+  }
+
+  /** See {@linkcode BacklogOwner.failed}. */
+  failed(error: unknown): void {
+    this.#tell(error);
+    this.#end("internal", undefined, true);
   }
 
   /** Frames of a text that a client with a session has sent; none if they are refused. */
@@ -457,33 +455,4 @@ export class Dialog implements Sliced {
   #detach(session: Session, how: "lost" | "left" | "forget"): void {
     this.#hub.detach(session, this.#connection, how);
   }
-}
-
-/** Whether a frame may be one that is given back what it cost: it pays when it is handled. */
-function maySettle(text: string): boolean {
-  return text.length <= LONGEST_SETTLING && SETTLING.test(text);
-}
-
-/** Whether a frame answers that something outstanding was settled. */
-export function settles(frame: GatewayFrame): boolean {
-  return (frame.type === "ack_received" || frame.type === "nack_received") && frame.ok;
-}
-
-/** The frame that tells a client what went wrong. */
-export function errorFrame(error: unknown): GatewayFrame & { type: "error"; code: Code } {
-  const known = error instanceof PushError ? error : new PushError("internal");
-  const channel = known instanceof Forbidden ? known.channel ?? undefined : undefined;
-  const wait = retryAfter(known);
-  return {
-    type: "error",
-    code: known.code,
-    message: known.message,
-    ...(channel === undefined ? {} : { channel }),
-    ...(wait === undefined ? {} : { retry_after: wait }),
-  };
-}
-
-/** The request id to echo, if the frame has a usable one. */
-export function requestId({ frame }: Decoded): { request_id?: number } {
-  return isSeq(frame.request_id) ? { request_id: frame.request_id } : {};
 }

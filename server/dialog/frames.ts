@@ -126,6 +126,7 @@ async function create({ hub, session }: Speaker, { frame }: Decoded): Promise<Re
   const { limits } = hub.context.settings;
   const metadata = metadataField(frame, "metadata", limits.maxMetadataBytes) ?? {};
   if (!await session.permits.may("publish", channel)) throw new Forbidden("publish", channel);
+  hub.context.limits.checkCreate(session.publishes, channel);
   const ok = await hub.create(channel, metadata);
   return { frame: { type: "channel.created", channel, ok } };
 }
@@ -166,7 +167,7 @@ async function publish({ hub, session }: Speaker, decoded: Decoded): Promise<Rep
   const number = session.wire === "extended" && isSeq(frame.request_id)
     ? frame.request_id
     : undefined;
-  hub.context.limits.checkPublish(session.publishes, number, payload.length);
+  hub.context.limits.checkPublish(session.publishes, number, channel, payload.length);
   const { delivered, epoch, seq, duplicate } = await session.publish(channel, payload, options);
   if (session.wire === "fixed") {
     return { frame: { type: "channel.published", channel, delivered } };

@@ -1,4 +1,4 @@
-import { hostInUrl } from "../options/values.ts";
+import { hostInUrl } from "../options/formats.ts";
 import { isOfThisMachine } from "./origins.ts";
 
 /** What is known of where a gateway listens. */

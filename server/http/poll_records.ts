@@ -1,5 +1,6 @@
 import { type Json, type JsonObject, parseJson } from "@push/client/protocol";
-import { type Identity, readIdentity } from "../access/identity.ts";
+import type { Identity } from "../access/identity.ts";
+import { readIdentity } from "../access/kept_identity.ts";
 import type { Wire } from "../channel/entry.ts";
 import { isObject } from "../dialog/fields.ts";
 import { type Flights, readFlights, writeFlights } from "../session/flight.ts";

@@ -61,8 +61,9 @@ export async function revocations(
  * @throws {PushError} as the store
  */
 export async function carryOut(hub: Hub, query: RevokeQuery): Promise<void> {
-  const { clock, audit } = hub.context;
-  const entries = revocationsOf(query, clock.now());
+  const { clock, audit, settings: { delivery, polling } } = hub.context;
+  const away = Math.max(delivery.sessionGrace, 2 * polling.longPollTimeout);
+  const entries = revocationsOf(query, clock.now(), away);
   for (const { kind, name } of entries) {
     const { subject, clientId } = query;
     audit.revoked(kind === "token" ? { tokenId: name } : { subject, clientId });

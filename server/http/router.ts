@@ -1,4 +1,5 @@
 import { type Code, PushError } from "@push/client/protocol";
+import { channelField } from "../dialog/fields.ts";
 import type { Hub } from "../hub.ts";
 import type { Door, Visitor } from "./door.ts";
 import {
@@ -208,7 +209,11 @@ async function answerApi(
   const { address: peer } = visitor.peer;
   try {
     const body = method === "POST" ? await read(push, request) : EMPTY;
-    if (handle === publish) limits.checkHttpPublish(subject, peer, body.text.length);
+    // It may have taken its time.
+    push.door.authenticator.admit(identity);
+    if (handle === publish) {
+      limits.checkHttpPublish(subject, peer, channelField(body.frame), body.text.length);
+    }
     return await handle(push.hub, url, body, identity);
   } catch (error) {
     audit.refused(error, { peer, subject }, `${method} ${url.pathname}`);

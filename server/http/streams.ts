@@ -31,6 +31,7 @@ export class EventStreams {
       slow: () => log.write("connection.slow", { transport: "sse" }),
       encoder: new EventEncoder(),
       maxBufferedBytes: settings.limits.maxBufferedBytes,
+      buffers: hub.context.limits.buffers,
       settled: (stream) => this.#settled(stream),
     };
   }

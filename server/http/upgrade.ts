@@ -145,8 +145,8 @@ class Accepted implements SocketEvents {
     place: Place,
   ) {
     this.place = place;
-    const { clock, turn, metrics, settings: { limits } } = context;
-    const terms = { clock, turn, metrics, maxBufferedBytes: limits.maxBufferedBytes };
+    const { clock, turn, metrics, settings: { limits: { maxBufferedBytes } } } = context;
+    const terms = { clock, turn, metrics, maxBufferedBytes, buffers: context.limits.buffers };
     this.socket = socket;
     this.#host = host;
     this.#log = context.log;

@@ -5,6 +5,7 @@ import type { Store } from "../stores/store.ts";
 import { addressKey } from "./addresses.ts";
 import { Bucket, type BucketTerms, costOf } from "./bucket.ts";
 import { Buckets } from "./buckets.ts";
+import { Buffers } from "./buffers.ts";
 import { Connections } from "./connections.ts";
 import { PublishGate } from "./publishes.ts";
 import { StoredChannels } from "./stored_channels.ts";
@@ -21,6 +22,11 @@ export interface LimitParts {
 
 /** Names that are remembered for each of the limits below: some 100 bytes each. */
 const MOST_NAMES = 65_536;
+/**
+ * Characters that a channel counts as which this node does not use: making one takes room and time as
+ * several publishes do.
+ */
+const NEW_CHANNEL = 7 * 4096;
 /** Seconds of failures that may come at once. */
 const FAILURE_BURST = 5;
 /**
@@ -39,6 +45,8 @@ export class Limits {
   readonly connections: Connections;
   /** Channels in the store. */
   readonly channels: StoredChannels;
+  /** Bytes that wait in all connections. */
+  readonly buffers: Buffers;
   readonly #settings: LimitSettings;
   readonly #clock: Clock;
   readonly #frames: BucketTerms;
@@ -56,6 +64,7 @@ export class Limits {
     this.#settings = settings;
     this.#clock = clock;
     this.connections = new Connections(settings);
+    this.buffers = new Buffers(settings.maxTotalBufferedBytes, () => clock.now());
     this.channels = new StoredChannels({
       clock,
       store,
@@ -106,27 +115,54 @@ export class Limits {
    * Lets a client publish.
    *
    * @param gate what its session has
+   * @param channel where to; one that may have to be made costs as much as several publishes
    * @param size characters of the payload
    * @throws {Throttled} `too_many_publishes`
    */
-  checkPublish(gate: PublishGate, requestId: number | undefined, size: number): void {
-    const wait = gate.pass(this.#clock.now(), requestId, size);
+  checkPublish(
+    gate: PublishGate,
+    requestId: number | undefined,
+    channel: string,
+    size: number,
+  ): void {
+    const wait = gate.pass(this.#clock.now(), requestId, this.#sizeOf(channel, size));
+    if (wait > 0) throw this.#tooManyPublishes(wait);
+  }
+
+  /**
+   * Lets a client create a channel.
+   *
+   * @throws {Throttled} `too_many_publishes`
+   */
+  checkCreate(gate: PublishGate, channel: string): void {
+    const wait = gate.pay(this.#clock.now(), this.#sizeOf(channel, 0));
     if (wait > 0) throw this.#tooManyPublishes(wait);
   }
 
   /**
    * Lets somebody publish over HTTP.
    *
-   * @param size characters of the payload
+   * @param channel where to, as for {@linkcode Limits.checkPublish}
+   * @param size characters of the request
    * @throws {Throttled} `too_many_publishes`
    */
-  checkHttpPublish(subject: string, address: string | undefined, size: number): void {
+  checkHttpPublish(
+    subject: string,
+    address: string | undefined,
+    channel: string,
+    size: number,
+  ): void {
     if (this.#publishers.isOpen) return;
     const now = this.#clock.now();
     const bucket = this.#publishers.use(`${addressKey(address) ?? ""} ${subject}`, now);
-    if (!bucket.pay(now, size)) {
-      throw this.#tooManyPublishes(Math.max(bucket.wait(now, costOf(size)), 1));
+    const paid = this.#sizeOf(channel, size);
+    if (!bucket.pay(now, paid)) {
+      throw this.#tooManyPublishes(Math.max(bucket.wait(now, costOf(paid)), 1));
     }
+  }
+
+  #sizeOf(channel: string, size: number): number {
+    return this.channels.isInUse(channel) ? size : size + NEW_CHANNEL;
   }
 
   /**

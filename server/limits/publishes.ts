@@ -10,13 +10,17 @@ const PATIENCE = 5_000;
  *
  * What was sent behind one that was refused may be on its way still, and must not be stored before
  * it: until that one comes again, by its request id, everything behind it is refused, too. A client
- * that has given it up goes on after a few seconds.
+ * sends again in order: one that begins with a later number has given it up, and goes on with that. If
+ * it sends nothing again it goes on after a few seconds.
  */
 export class PublishGate {
   readonly #terms: BucketTerms;
   readonly #bucket: Bucket;
   /** Request id of the first that was refused; 0 if none waits. */
   #first = 0;
+  /** Highest request id that was refused since, and when the client was told to come again. */
+  #last = 0;
+  #comesAt = 0;
   #patientUntil = 0;
 
   /** @param now Unix milliseconds */
@@ -33,17 +37,37 @@ export class PublishGate {
   pass(now: number, requestId: number | undefined, size: number): number {
     if (this.#terms.rate === 0) return 0;
     const isBehind = this.#first > 0 && requestId !== undefined && requestId > this.#first &&
-      now < this.#patientUntil;
+      now < this.#patientUntil && !this.#isAgain(now, requestId);
     if (!isBehind && this.#bucket.pay(now, size)) {
       // What is not behind the first that was refused is that one, or older.
       this.#first = 0;
       return 0;
     }
-    if (requestId !== undefined && !isBehind) {
-      this.#first = requestId;
-      this.#patientUntil = now + PATIENCE + this.#wait(now, size);
+    const wait = Math.max(this.#wait(now, size), 1);
+    if (requestId !== undefined) {
+      this.#last = requestId;
+      if (!isBehind) {
+        this.#first = requestId;
+        this.#comesAt = now + wait;
+        this.#patientUntil = this.#comesAt + PATIENCE;
+      }
     }
-    return Math.max(this.#wait(now, size), 1);
+    return wait;
+  }
+
+  /** Whether this one was refused before, and now comes before the first that was. */
+  #isAgain(now: number, requestId: number): boolean {
+    return requestId <= this.#last && now >= this.#comesAt;
+  }
+
+  /**
+   * The same for what is no publish, and so in no order with them.
+   *
+   * @returns 0 if it may pass; else milliseconds to wait
+   */
+  pay(now: number, size: number): number {
+    if (this.#bucket.pay(now, size)) return 0;
+    return Math.max(this.#bucket.wait(now, costOf(size)), 1);
   }
 
   #wait(now: number, size: number): number {

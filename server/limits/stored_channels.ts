@@ -43,6 +43,11 @@ export class StoredChannels {
     this.#parts = parts;
   }
 
+  /** Whether this node uses a channel now. */
+  isInUse(name: string): boolean {
+    return this.#parts.isInUse(name);
+  }
+
   /**
    * Lets a channel be used.
    *

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Cancel, Clock } from "../clock.ts";
 import type { Log } from "../logging/log.ts";
-import { show } from "../options/values.ts";
+import { show } from "../options/wording.ts";
 
 /** Files of a certificate and its key, as PEM. */
 export interface CertificateFiles {

@@ -122,7 +122,8 @@ export class DenoListener implements Listener {
 
   /** Takes another server, with the certificate of now. */
   async #replace(): Promise<void> {
-    await this.#terms.letGo();
+    // Whatever fails there must not keep the certificate of before in use.
+    await this.#terms.letGo().catch((error) => this.#terms.log.failure("tls.failed", error));
     if (this.#closing) return;
     const before = this.#server;
     before.shutdown().catch(() => {});

@@ -212,8 +212,10 @@ export class NodeListener implements Listener {
     try {
       const answer = await this.#judge(incoming, response, upgrader);
       if (answer.status === 101) return;
-      if (incoming.socket.destroyed) await answer.body?.cancel();
-      else await send(answer, incoming, response ?? responseOn(incoming));
+      const way = incoming.socket.destroyed ? undefined : response ?? responseOn(incoming);
+      if (way !== undefined) return await send(answer, incoming, way);
+      incoming.socket.destroy();
+      await answer.body?.cancel();
     } catch (error) {
       this.#terms.log.failure("request.failed", error);
       incoming.socket.destroy();
@@ -254,6 +256,7 @@ export class NodeListener implements Listener {
     const { hostname, port } = this.#address;
     this.#server.listen({ host: hostname, port }, () => {
       this.#server.off("error", retry);
+      if (this.#closing !== undefined) return;
       log.write("listener.back");
       this.#watch.begin(this.#address);
     });
@@ -274,12 +277,19 @@ function secureServer(
   return server as unknown as Server;
 }
 
-/** The answer to a request whose connection `node:http` has let go of; it is closed behind it. */
-function responseOn(incoming: IncomingMessage): ServerResponse {
+/**
+ * The answer to a request whose connection `node:http` has let go of; it is closed behind it. There is
+ * none while that to an earlier request has not ended.
+ */
+function responseOn(incoming: IncomingMessage): ServerResponse | undefined {
   const { socket } = incoming;
   const response = new ServerResponse(incoming);
   response.shouldKeepAlive = false;
-  response.assignSocket(socket);
+  try {
+    response.assignSocket(socket);
+  } catch {
+    return undefined;
+  }
   response.once("finish", () => {
     response.detachSocket(socket);
     socket.destroySoon();

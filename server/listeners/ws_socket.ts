@@ -14,6 +14,7 @@ export interface WsWebSocket {
   [OWNER]?: WsSocket;
   readonly readyState: number;
   readonly bufferedAmount: number;
+  readonly isPaused: boolean;
   send(text: string): void;
   ping(): void;
   close(code?: number, reason?: string): void;
@@ -162,6 +163,8 @@ class WsSocket implements Socket, Timed {
 
   /** Asks a silent peer whether it lives, and cuts one that does not answer. */
   onTime(): void {
+    // What a peer says that is not read is no silence.
+    if (this.#socket.isPaused) this.heard();
     const silence = this.#wheel.time - this.#heardAt;
     if (silence >= this.#idleTimeout) {
       this.#events!.lost();

@@ -36,8 +36,10 @@ export class Claims {
       return claimed;
     }
     if (claimed.reason === "held") {
-      // One that goes on for its holder takes nothing from anybody.
-      if (claim.from === undefined) this.#context.limits.checkTakeover(claim.key);
+      // One that goes on for its holder takes nothing from anybody, and one that only ends what is
+      // there is no client's.
+      const isClients = claim.from === undefined && claim.existing !== true;
+      if (isClients) this.#context.limits.checkTakeover(claim.key);
       return await this.#takeFrom(claimed.node, claim, since);
     }
     const { from, ...fresh } = claim;

@@ -7,7 +7,7 @@ import { hashSecret } from "../access/secrets.ts";
 import type { OptionValue } from "./option.ts";
 import type { NamedToken } from "./types.ts";
 import { OPTION_BY_PATH } from "./table.ts";
-import { cannotUse, show } from "./values.ts";
+import { cannotUse, show } from "./wording.ts";
 
 const JWT = "push.auth.jwt";
 /** Options of which one says with what tokens are checked. */

@@ -109,3 +109,26 @@ function groupOf(path: string): OptionGroup {
   if (segments[0] !== "push") return "listening";
   return segments.length === 2 ? "push" : segments[1] as OptionGroup;
 }
+
+/** Type of an option's value in JavaScript; a list is an array of texts, records one of objects. */
+export function jsType(option: Option): "boolean" | "number" | "string" | "list" | "records" {
+  switch (option.type) {
+    case "boolean":
+      return "boolean";
+    case "integer":
+    case "number":
+    case "seconds":
+    case "bytes":
+      return "number";
+    case "networks":
+    case "hosts":
+    case "origins":
+    case "algorithms":
+      return "list";
+    case "rules":
+    case "tokens":
+      return "records";
+    default:
+      return "string";
+  }
+}

@@ -7,7 +7,8 @@
 import { checkTogether, settingsOf } from "./rules.ts";
 import { readOptions } from "./tree.ts";
 import type { GatewayOptions } from "./types.ts";
-import { hostInUrl, show } from "./values.ts";
+import { hostInUrl } from "./formats.ts";
+import { show } from "./wording.ts";
 import type { Settings } from "./settings.ts";
 
 export type {

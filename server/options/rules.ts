@@ -6,7 +6,7 @@
 import type { OptionValue } from "./option.ts";
 import { OPTIONS } from "./table.ts";
 import { type NameSubject, nestOptions, type OptionValues, REDIS, subjectOf } from "./tree.ts";
-import { cannotUse } from "./values.ts";
+import { cannotUse } from "./wording.ts";
 import { checkJwt, checkTokens } from "./auth.ts";
 import type { Settings } from "./settings.ts";
 
@@ -18,6 +18,7 @@ const AT_LEAST: readonly [larger: string, smaller: string][] = [
   // Else the largest message allowed could not arrive, be stored, or be sent.
   ["push.limits.maxFrameBytes", MESSAGE_BYTES],
   ["push.limits.maxBufferedBytes", MESSAGE_BYTES],
+  ["push.limits.maxTotalBufferedBytes", MESSAGE_BYTES],
   ["push.delivery.windowBytes", MESSAGE_BYTES],
   ["push.delivery.maxChannelBytes", MESSAGE_BYTES],
   ["push.delivery.maxStoreBytes", MESSAGE_BYTES],

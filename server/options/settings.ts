@@ -126,6 +126,8 @@ export interface LimitSettings {
   readonly maxSessions: number;
   /** Bytes waiting in one socket's buffer above which its client is a slow consumer. */
   readonly maxBufferedBytes: number;
+  /** Bytes waiting in all connections together, above which slow consumers are closed. */
+  readonly maxTotalBufferedBytes: number;
   /** Milliseconds without a sign of life after which a socket is closed; 0 for never. */
   readonly idleTimeout: number;
   /** Clients connected from one address at a time; 0 for any number. */

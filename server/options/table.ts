@@ -565,6 +565,14 @@ const ROWS: readonly Row[] = [
     description: "Bytes waiting for one client above which it is closed as a slow consumer.",
   },
   {
+    path: "push.limits.maxTotalBufferedBytes",
+    type: "bytes",
+    default: GIB,
+    range: [KIB, 1024 * GIB],
+    description:
+      "Bytes waiting in all connections together; beyond it those are closed that have waited longest with the most.",
+  },
+  {
     path: "push.limits.idleTimeout",
     type: "seconds",
     default: 60,
@@ -619,7 +627,8 @@ const ROWS: readonly Row[] = [
     range: [0, 1_000_000],
     unit: "publishes a second",
     description:
-      "Messages that one client may publish; each 4 KiB more of one count as one more. 0 for any number.",
+      "Messages that one client may publish; each 4 KiB more of one count as one more, and a " +
+      "channel that has to be made as seven. 0 for any number.",
   },
   {
     path: "push.limits.publishBurst",

@@ -8,7 +8,8 @@
 import { nearest } from "./nearest.ts";
 import type { OptionValue } from "./option.ts";
 import { OPTION_BY_PATH, OPTIONS } from "./table.ts";
-import { cannotUse, checkValue, show } from "./values.ts";
+import { checkValue } from "./values.ts";
+import { cannotUse, show } from "./wording.ts";
 
 /** Path of the group of options that is switched on by being there. */
 export const REDIS = "push.redis";

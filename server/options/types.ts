@@ -271,6 +271,11 @@ export interface LimitOptions {
    */
   maxBufferedBytes?: number;
   /**
+   * Bytes waiting in all connections together; beyond it those are closed that have waited longest with the most.
+   * Bytes, 1 KiB to 1024 GiB; default 1073741824 (1 GiB).
+   */
+  maxTotalBufferedBytes?: number;
+  /**
    * Time without a sign of life after which a connection is closed; 0 for never.
    * Seconds, 0 to 86400; default 60.
    */
@@ -301,7 +306,7 @@ export interface LimitOptions {
    */
   frameBurst?: number;
   /**
-   * Messages that one client may publish; each 4 KiB more of one count as one more. 0 for any number.
+   * Messages that one client may publish; each 4 KiB more of one count as one more, and a channel that has to be made as seven. 0 for any number.
    * Publishes a second, 0 to 1000000; default 5000.
    */
   publishRate?: number;

@@ -5,32 +5,36 @@
  * @module
  */
 import { checkRules } from "../access/grants.ts";
-import { parseNetwork } from "../http/address.ts";
-import { LOOPBACK } from "../http/peer.ts";
-import type { Option, OptionRecord, OptionValue } from "./option.ts";
+import {
+  ALGORITHMS,
+  hostInUrl,
+  isAddress,
+  isFreePath,
+  isKeyUrl,
+  isNetwork,
+  isOrigin,
+  isRedisUrl,
+} from "./formats.ts";
+import { jsType, type Option, type OptionRecord, type OptionValue } from "./option.ts";
 import { readNamedToken } from "./tokens.ts";
+import {
+  cannotUse,
+  expected,
+  expectedText,
+  isArray,
+  MASK,
+  secretly,
+  show,
+  shownSafely,
+} from "./wording.ts";
 
-/** Stands for a secret in what is printed; refused as a secret, so that a print is not mistaken. */
-export const MASK = "***";
-
-const LONGEST_SHOWN = 60;
 const MOST_ENTRIES = 1000;
-const LONGEST_ORIGIN = 300;
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._~[\]:-]+$/;
-const REDIS_PROTOCOLS = ["redis:", "rediss:"];
 // A decimal number and nothing else: Number() would also take "", " 1", "0x10" and "Infinity".
 const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const BYTES = /^(\d+) ?([KMG]iB)$/;
 const BYTE_UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-/** Signatures of JSON Web Tokens that can be accepted (RFC 7518 section 3.1, RFC 8037). */
-export const ALGORITHMS: readonly string[] = [
-  ...["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["ES256", "ES384", "ES512", "EdDSA"],
-];
 const TRUE_TEXTS = ["true", "1", "yes"];
 const FALSE_TEXTS = ["false", "0", "no"];
-// Control characters that JSON leaves as they are, and those that turn the direction of writing.
-const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
  * Checks a value.
@@ -98,118 +102,6 @@ export function parseValue(option: Option, text: string, subject: string): Optio
   }
 }
 
-/** The sentence that refuses something. */
-export function cannotUse(subject: string, expectation: string, found: string): string {
-  return `Cannot use ${subject}: expected ${expectation}, found ${found}`;
-}
-
-/** What an option takes, in words that follow "expected". */
-export function expected(option: Option): string {
-  const range = option.range === undefined ? "" : ` from ${option.range[0]} to ${option.range[1]}`;
-  switch (option.type) {
-    case "boolean":
-      return "true or false";
-    case "integer":
-      return `an integer${range}`;
-    case "number":
-      return `a number${range}`;
-    case "seconds":
-      return `a number of seconds${range}`;
-    case "bytes":
-      return `a whole number of bytes${range}`;
-    case "string":
-      return `a text of ${option.range![0]} to ${option.range![1]} characters`;
-    case "enum":
-      return new Intl.ListFormat("en", { type: "disjunction" })
-        .format(option.values!.map((value) => JSON.stringify(value)));
-    case "host":
-      return "a host name or an IP address, without a port";
-    case "path":
-      return "a URL path such as /ws, other than /health, /metrics and those under /api/push";
-    case "redis-url":
-      return `a URL that begins with redis:// or rediss://, without ${MASK}`;
-    case "addresses":
-      return `addresses separated by commas, such as "10.0.0.1:6379,[::1]:6380"`;
-    case "networks":
-      return `addresses or networks such as "10.0.0.0/8", or "loopback"`;
-    case "hosts":
-      return `hosts without a port such as "push.example", or "*" for any`;
-    case "tokens":
-      return `a list of tokens such as [{ "name": "backend", "token": "…" }]`;
-    case "rules":
-      return `a list of rules such as ` +
-        `[{ "subjects": ["*"], "channels": ["news:**"], "actions": ["subscribe"] }]`;
-    case "algorithms":
-      return `algorithms among ${ALGORITHMS.join(", ")}`;
-    case "key-url":
-      return "a URL that begins with https://, or with http:// on this machine";
-    case "origins":
-      return `origins such as "https://app.example", or "*" for any`;
-    case "secret":
-      return `a secret of ${option.range![0]} to ${option.range![1]} ` +
-        `printable ASCII characters without spaces, other than ${MASK}`;
-  }
-}
-
-/** A value of anybody's, safe to print: short, on one line, without control characters. */
-export function show(value: unknown): string {
-  switch (typeof value) {
-    case "string": {
-      const short = value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value;
-      return JSON.stringify(short).replace(UNSAFE, escape);
-    }
-    case "number":
-      return Object.is(value, -0) ? "-0" : String(value);
-    case "boolean":
-    case "undefined":
-      return String(value);
-    case "object":
-      if (value === null) return "null";
-      return isArray(value) ? "an array" : "an object";
-    default:
-      return `a ${typeof value}`;
-  }
-}
-
-/** The value as it may be printed: secrets are masked. */
-export function masked(option: Option, value: OptionValue): OptionValue {
-  if (option.type === "secret") return MASK;
-  if (option.type === "tokens") return (value as readonly OptionRecord[]).map(maskToken);
-  return option.type === "redis-url" ? maskUrl(String(value)) : value;
-}
-
-/**
- * Host as it stands in a URL; `undefined` if it is none. A shortened or numeric address comes out
- * in full (`127.1` as `127.0.0.1`).
- */
-export function hostInUrl(host: string): string | undefined {
-  if (!/^[\w.:-]{1,255}$/.test(host)) return undefined;
-  return URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname;
-}
-
-/** Type of an option's value in JavaScript; a list is an array of texts, records one of objects. */
-export function jsType(option: Option): "boolean" | "number" | "string" | "list" | "records" {
-  switch (option.type) {
-    case "boolean":
-      return "boolean";
-    case "integer":
-    case "number":
-    case "seconds":
-    case "bytes":
-      return "number";
-    case "networks":
-    case "hosts":
-    case "origins":
-    case "algorithms":
-      return "list";
-    case "rules":
-    case "tokens":
-      return "records";
-    default:
-      return "string";
-  }
-}
-
 /** Checks a list, and copies it: nobody can change it afterwards. */
 function checkList(option: Option, value: unknown, subject: string): readonly string[] {
   const found = typeof value === "object" && value !== null && isArray(value)
@@ -257,11 +149,6 @@ function checkedRules(
   }
 }
 
-/** What may be shown of a value that may be a secret. */
-function secretly(value: unknown): unknown {
-  return typeof value === "string" ? MASK : value;
-}
-
 /** The members of a plain object, all the way down; `undefined` if it is none, or reading it throws. */
 function copyOf(value: unknown): OptionRecord | undefined {
   if (typeof value !== "object" || value === null || isArray(value)) return undefined;
@@ -275,15 +162,6 @@ function copyOf(value: unknown): OptionRecord | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A named token without its secret. */
-function maskToken({ token, tokenHash, ...more }: OptionRecord): OptionRecord {
-  return {
-    ...more,
-    ...(token === undefined ? {} : { token: MASK }),
-    ...(tokenHash === undefined ? {} : { tokenHash: MASK }),
-  };
 }
 
 /** The entries of an array; none if there are too many, or reading them throws. */
@@ -308,20 +186,6 @@ function fitsEntry({ type }: Option, entry: string): boolean {
   }
 }
 
-/** Whether a text names trusted proxies. */
-function isNetwork(text: string): boolean {
-  return text === LOOPBACK || parseNetwork(text) !== undefined;
-}
-
-/** Whether a text is written as browsers write the header Origin, or is the wildcard. */
-function isOrigin(text: string): boolean {
-  if (text === "*") return true;
-  if (text.length > LONGEST_ORIGIN || !ORIGIN.test(text)) return false;
-  const url = URL.parse(text);
-  // Of another scheme than the web's nothing has an origin of its own, and browsers send it as it is.
-  return url !== null && (url.origin === text || url.origin === "null");
-}
-
 function fitsNumber(option: Option, value: number): boolean {
   const [least, most] = option.range!;
   const whole = option.type === "integer" || option.type === "bytes";
@@ -341,7 +205,7 @@ function fitsText(option: Option, value: string): boolean {
     case "path":
       return isFreePath(value);
     case "redis-url":
-      return isRedisUrl(value);
+      return isRedisUrl(value) && !value.includes(MASK);
     case "key-url":
       return isKeyUrl(value);
     case "addresses":
@@ -353,73 +217,8 @@ function fitsText(option: Option, value: string): boolean {
   }
 }
 
-function isFreePath(path: string): boolean {
-  // What a URL would spell in another way could never be requested, or would name another path.
-  if (!path.startsWith("/") || URL.parse(path, "http://localhost")?.pathname !== path) return false;
-  return !/^\/(health|metrics|api\/push)(\/|$)/.test(path);
-}
-
-function isRedisUrl(value: string): boolean {
-  const url = URL.parse(value);
-  if (url === null || !REDIS_PROTOCOLS.includes(url.protocol) || url.hostname === "") return false;
-  return !value.includes(MASK);
-}
-
-/** Whether nobody on the way can change what is at an address. */
-function isKeyUrl(value: string): boolean {
-  const url = URL.parse(value);
-  if (url === null || url.hash !== "" || url.username !== "" || url.password !== "") return false;
-  if (url.protocol === "https:") return true;
-  return url.protocol === "http:" && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(url.hostname);
-}
-
-/** Whether a text is a host, or a host and a port; an IPv6 address stands in brackets. */
-function isAddress(text: string): boolean {
-  const [, host, port] = /^([^:[\]]+|\[[^\]]*:[^\]]*\])(?::(\d{1,5}))?$/.exec(text) ?? [];
-  if (host === undefined || hostInUrl(host.replace(/[[\]]/g, "")) === undefined) return false;
-  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
-}
-
 function parseNumber(option: Option, text: string): number | undefined {
   const bytes = option.type === "bytes" ? BYTES.exec(text) : null;
   if (bytes !== null) return Number(bytes[1]) * BYTE_UNITS[bytes[2]];
   return DECIMAL.test(text) ? Number(text) : undefined;
-}
-
-function expectedText(option: Option): string {
-  if (option.type === "boolean") return "true, false, yes, no, 1 or 0";
-  if (jsType(option) === "records") return `JSON: ${expected(option)}`;
-  return option.type === "bytes" ? `${expected(option)} or a size such as 64KiB` : expected(option);
-}
-
-function shownSafely(option: Option, value: unknown): string {
-  if (typeof value !== "string") return show(value);
-  if (option.type === "tokens") return `${value.length} characters`;
-  if (option.type === "secret") return value === MASK ? show(MASK) : `${value.length} characters`;
-  return show(option.type === "redis-url" ? maskUrl(value) : value);
-}
-
-function maskUrl(text: string): string {
-  const url = URL.parse(text);
-  // In a text that is no URL, or was cut at a stray character, a password may stand anywhere.
-  if (/[@#?]/.test(url === null ? text : url.pathname + url.hash)) return MASK;
-  if (url === null) return text;
-  if (url.password !== "") url.password = MASK;
-  else if (url.username !== "") url.username = MASK;
-  for (const name of new Set(url.searchParams.keys())) {
-    if (/pass|auth|secret|token/i.test(name)) url.searchParams.set(name, MASK);
-  }
-  return url.href;
-}
-
-function isArray(value: object): boolean {
-  try {
-    return Array.isArray(value);
-  } catch {
-    return false; // a revoked proxy
-  }
-}
-
-function escape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -63,7 +63,8 @@ export class Positions {
    *
    * @param commit the position as it is here, asked for when the operations before have ended
    * @param done called with what was put back, and the epoch, before the next operation begins
-   * @throws {PushError} as the store
+   * @throws {PushError} `replaced` if a newer claim, perhaps of this very session, has overtaken it; as
+   *   the store
    */
   async readRedriven(
     commit: () => Commit,
@@ -95,7 +96,9 @@ export class Positions {
       );
       return true;
     });
-    if (!held) this.#refused(generation);
+    if (held) return;
+    this.#refused(generation);
+    throw new PushError("replaced");
   }
 
   /**

@@ -7,20 +7,29 @@ import {
   RangeSet,
   type Start,
 } from "@push/client/protocol";
-import type { Action, Identity } from "../access/identity.ts";
+import type { Identity } from "../access/identity.ts";
 import { Forbidden, Permits } from "../access/permits.ts";
-import type { Channel, Published } from "../channel/channel.ts";
+import type { Channel } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
 import { DeliveryCursor } from "./cursor.ts";
 import type { Wire } from "../channel/entry.ts";
 import type { Flight, Flights } from "./flight.ts";
 import type { PublishGate } from "../limits/publishes.ts";
 import { Positions, type PositionsHolder } from "./positions.ts";
+import {
+  Publisher,
+  type PublisherHolder,
+  type PublishOptions,
+  type PublishResult,
+} from "./publisher.ts";
+import { Returned, type ReturnedHolder } from "./returned.ts";
+import { Rights, type RightsHolder } from "./rights.ts";
 import { clip, explicitCursor, freshCursor, isExplicit, takePosition } from "./starts.ts";
 import type { Cursor, DeadLetter, Era } from "../stores/store.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import type { Connection } from "../transports/connection.ts";
 import type { Pumped } from "../turn.ts";
+import { Turns } from "./turns.ts";
 
 /** Who a session belongs to. */
 export interface SessionOwner {
@@ -52,6 +61,8 @@ export interface SessionHost {
   fenced(session: Session): void;
   /** What the store has of the session is not known: it goes on from there with a new connection. */
   unsure(session: Session): void;
+  /** Why what a session's client asked for may not be done any more; `undefined` if it may. */
+  refusal(session: Session, identity: Identity): PushError | undefined;
   /** Messages of a channel flow to the session, pause until it has a connection, or have ended. */
   flowing(session: Session, channel: string, state: FlowState): void;
 }
@@ -71,17 +82,12 @@ export interface Subscribed {
   start(): void;
 }
 
-/** Answer to a publish. */
-export interface PublishResult extends Published {
-  /** Other subscribers connected now. */
-  readonly delivered: number;
-}
-
 /** A position of which nothing is known but that there was one. */
 const LOST: Cursor = { epoch: "lost", floor: 0, sent: 0, own: 0, settled: [], late: [] };
 
 /** One client's subscriptions and positions, and the connection that holds them at present. */
-export class Session implements Subscriber, PositionsHolder, Pumped {
+export class Session
+  implements Subscriber, PositionsHolder, RightsHolder, PublisherHolder, ReturnedHolder, Pumped {
   /** Who it belongs to. */
   readonly owner: SessionOwner;
   /** What its client may do. */
@@ -98,22 +104,21 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   wire: Wire = "fixed";
   readonly #host: SessionHost;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #changed = new Set<Subscription>();
-  #stored = new Set<string>();
+  #changed: Set<Subscription> | undefined;
+  /** Channels of which only the store has the position. */
+  #stored: Set<string> | undefined;
   /** Channels whose positions the store has lost, and does not know that it had any. */
-  readonly #lost = new Set<string>();
+  #lost: Set<string> | undefined;
   #connection: Connection | undefined;
-  #publishes: PublishGate | undefined;
   readonly #positions: Positions;
   /** Writes of changed positions under way. */
   #flushes = 0;
-  /** Put back from the dead letters, without a place: on their way back. */
-  #misfits: DeadLetter[] = [];
-  readonly #turns = new Map<string, Promise<void>>();
-  /** What is to end here before another node gets the session. */
-  readonly #works = new Set<Promise<unknown>>();
-  /** Publishes wait for a right: later ones wait for them, so that their order stays. */
-  #asking: Promise<void> | undefined;
+  /** See {@linkcode RightsHolder.turns}. */
+  readonly turns = new Turns();
+  // What not every session needs is made when it is first used.
+  #ownRights: Rights | undefined;
+  #ownPublisher: Publisher | undefined;
+  #returned: Returned | undefined;
 
   /** @param host its hub */
   constructor(host: SessionHost, owner: SessionOwner) {
@@ -137,7 +142,13 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   }
   /** What its client may publish. */
   get publishes(): PublishGate {
-    return this.#publishes ??= this.context.limits.publishes();
+    return this.#publisher.gate;
+  }
+  get #rights(): Rights {
+    return this.#ownRights ??= new Rights(this);
+  }
+  get #publisher(): Publisher {
+    return this.#ownPublisher ??= new Publisher(this);
   }
   /** Key in the store. */
   get key(): string {
@@ -154,7 +165,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
 
   /** Names of the channels that it has positions in. */
   get known(): string[] {
-    return [...this.#subscriptions.keys(), ...this.#stored];
+    return [...this.#subscriptions.keys(), ...this.#stored ?? []];
   }
 
   /** Whether a channel flows over the present connection. */
@@ -175,8 +186,9 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     this.suspend();
     this.#connection = connection;
     this.wire = wire;
-    const names = [...stored, ...this.#lost];
-    this.#stored = new Set(names.filter((name) => !this.#subscriptions.has(name)));
+    const names = [...stored, ...this.#lost ?? []]
+      .filter((name) => !this.#subscriptions.has(name));
+    this.#stored = names.length > 0 ? new Set(names) : undefined;
   }
 
   /**
@@ -188,10 +200,22 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
    */
   async restore(kept: readonly string[]): Promise<void> {
     for (const subscription of this.#subscriptions.values()) this.changed(subscription);
-    const lost = this.#stored.difference(new Set(kept));
-    for (const channel of lost) this.#lost.add(channel);
+    const had = new Set(kept);
+    for (const channel of this.#stored ?? []) {
+      if (!had.has(channel)) (this.#lost ??= new Set()).add(channel);
+    }
     await this.flush();
-    if (this.#lost.size > 0) this.#host.changed(this);
+    if (this.#lost !== undefined) this.#host.changed(this);
+  }
+
+  /** Channels whose right was lost, and whose positions could not be ended: they end before it flows. */
+  get unended(): readonly string[] {
+    return this.#ownRights?.unended ?? [];
+  }
+
+  /** Whatever its client may do now, positions in these channels are to end. */
+  owes(channels: Iterable<string>): void {
+    for (const name of channels) this.#rights.owes(name);
   }
 
   /**
@@ -204,13 +228,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
   async weed(connection: Connection | undefined): Promise<void> {
     this.permits.forget();
     if (this.permits.isFree) return;
-    await Promise.all(this.known.map((name) =>
-      this.#inTurn(name, async () => {
-        if (await this.#may("subscribe", name).catch(() => true)) return;
-        this.#hold(connection);
-        await this.#bar(name);
-      })
-    ));
+    await this.#rights.weed(connection);
   }
 
   /**
@@ -223,12 +241,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     this.permits.forget();
     const connection = this.#connection;
     // Whoever attaches next is asked anew.
-    if (connection === undefined) return;
-    const names = [...this.known, ...this.#turns.keys()];
-    const checks = [...new Set(names)].map((name) => this.#recheck(name, connection));
-    for (const check of await Promise.allSettled(checks)) {
-      if (check.status === "rejected") throw check.reason;
-    }
+    if (connection !== undefined) await this.#rights.recheck(connection);
   }
 
   /** Takes the session from its connection: everything stops, positions stay. */
@@ -249,7 +262,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
    *   meanwhile; `unavailable` if its rights could not be found out; as the store
    */
   subscribe(name: string, start: Start, connection: Connection): Promise<Subscribed> {
-    return this.#inTurn(name, () => this.#subscribe(name, start, connection));
+    return this.turns.take(name, () => this.#subscribe(name, start, connection));
   }
 
   /**
@@ -268,11 +281,11 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     const resumed = await Promise.all(channels.map(async (name) => {
       const resume = { flight: flights.get(name) };
       try {
-        return await this.#inTurn(name, () => this.#subscribe(name, {}, connection, resume));
+        return await this.turns.take(name, () => this.#subscribe(name, {}, connection, resume));
       } catch (error) {
         if (!(error instanceof Forbidden)) throw error;
         // The client takes it for subscribed.
-        this.#tellBarred(name, connection);
+        this.#rights.tellBarred(name, connection);
         return undefined;
       }
     }));
@@ -281,15 +294,12 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
 
   /** Lets something end here before another node gets the session, if that does not take long. */
   during<T>(work: Promise<T>): Promise<T> {
-    const done = work.then(() => {}, () => {}).then(() => void this.#works.delete(done));
-    this.#works.add(done);
-    return work;
+    return this.turns.during(work);
   }
 
   /** What changes its subscriptions at present; resolves once that has ended. */
   get changes(): Promise<unknown> | undefined {
-    const changes = [...this.#turns.values(), ...this.#works];
-    return changes.length === 0 ? undefined : Promise.all(changes);
+    return this.turns.changes;
   }
 
   /** What was in flight when the flow stopped, by channel; known only where nodes share sessions. */
@@ -303,7 +313,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
 
   /** Ends a subscription and its position; resolves to whether there was one. */
   unsubscribe(name: string, connection: Connection): Promise<boolean> {
-    return this.#inTurn(name, () => this.#unsubscribe(name, connection));
+    return this.turns.take(name, () => this.#unsubscribe(name, connection));
   }
 
   async #subscribe(
@@ -313,20 +323,20 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     resume?: { readonly flight: Flight | undefined },
   ): Promise<Subscribed> {
     // Whether the channel exists must not show in the answer.
-    const readsBack = this.permits.isFree || await this.#admit(name, start, connection);
+    const readsBack = this.permits.isFree || await this.#rights.admit(name, start, connection);
     const admitted = this.context.limits.channels.admit(name);
     if (admitted !== undefined) await admitted;
     const channel = this.#host.channel(name);
     await channel.open();
     if (start.last !== undefined || start.all === true) await channel.refresh();
-    this.#hold(connection);
+    this.hold(connection);
     let subscription = this.#subscriptions.get(name);
     const wasLive = subscription?.isLive ?? false;
-    const wasKnown = subscription !== undefined || this.#stored.has(name);
+    const wasKnown = this.knows(name);
     const explicit = isExplicit(start);
     if (subscription === undefined) {
       const cursor = await this.#firstCursor(channel, start, explicit, readsBack);
-      this.#hold(connection);
+      this.hold(connection);
       subscription = this.#add(name, channel, cursor);
     } else {
       subscription.rebind(channel);
@@ -336,14 +346,16 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     subscription.settle();
     // Nobody is answered.
     if (resume !== undefined && subscription.epoch !== epoch) subscription.tellEpoch();
-    const misses = start.position !== undefined && !explicit &&
-      takePosition(subscription, start.position, readsBack);
+    // Who goes on takes it for subscribed; where it ended meanwhile, what came since is missed.
+    const ended = resume !== undefined && !wasKnown && this.context.settings.delivery.enabled;
+    const misses = ended || start.position !== undefined && !explicit &&
+        takePosition(subscription, start.position, readsBack);
     if (resume !== undefined) subscription.resume(resume.flight);
     // A position never goes backwards: one that starts earlier is another one.
     if (explicit && !wasLive && wasKnown) await this.#positions.forget(name);
     const subscribed = subscription;
     await this.#positions.write(() => [{ channel: name, cursor: subscribed.snapshot() }]);
-    this.#hold(connection);
+    this.hold(connection);
     return {
       ok: !wasLive,
       epoch: subscription.epoch,
@@ -358,31 +370,23 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     };
   }
 
-  /**
-   * Lets a client subscribe that may.
-   *
-   * @returns whether it may read what was published before it subscribed
-   */
-  async #admit(name: string, start: Start, connection: Connection): Promise<boolean> {
-    if (!await this.#may("subscribe", name)) {
-      this.#hold(connection);
-      await this.#end(name);
-      throw new Forbidden("subscribe", name);
-    }
-    const explicit = isExplicit(start) && start.last !== 0;
-    if (!explicit && start.position === undefined) return false;
-    const readsBack = await this.#may("history", name);
-    if (explicit && !readsBack) throw new Forbidden("history", name);
-    return readsBack;
-  }
-
   async #unsubscribe(name: string, connection: Connection): Promise<boolean> {
-    this.#hold(connection);
-    return await this.#end(name);
+    this.hold(connection);
+    return await this.end(name);
   }
 
-  /** Stops the flow of a channel for good; returns whether it flowed. */
-  #halt(name: string): boolean {
+  /** See {@linkcode RightsHolder.knows}. */
+  knows(name: string): boolean {
+    return this.#subscriptions.has(name) || (this.#stored?.has(name) ?? false);
+  }
+
+  /** See {@linkcode RightsHolder.hold}. */
+  hold(connection: Connection | undefined): void {
+    if (this.#connection !== connection) throw new PushError("replaced");
+  }
+
+  /** See {@linkcode RightsHolder.halt}. */
+  halt(name: string): boolean {
     const subscription = this.#subscriptions.get(name);
     if (!subscription?.isLive) return false;
     subscription.stop();
@@ -390,64 +394,29 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return true;
   }
 
-  /** Ends a subscription and its position; resolves to whether it flowed. */
-  async #end(name: string): Promise<boolean> {
+  /** See {@linkcode RightsHolder.end}. */
+  async end(name: string, isBarred = false): Promise<boolean> {
+    if (!this.knows(name)) return false;
     const subscription = this.#subscriptions.get(name);
-    const known = subscription !== undefined || this.#stored.has(name);
-    if (!known) return false;
-    const wasLive = this.#halt(name);
+    if (subscription !== undefined && isBarred) subscription.isBarred = true;
+    const wasLive = this.halt(name);
     this.#subscriptions.delete(name);
-    this.#stored.delete(name);
-    this.#lost.delete(name);
-    if (subscription !== undefined) this.#changed.delete(subscription);
+    this.#dropStored(name);
+    this.#dropLost(name);
+    if (subscription !== undefined) this.#changed?.delete(subscription);
     try {
       await this.#positions.forget(name);
     } catch (error) {
       // It is still stored, so that asking again ends it.
-      this.#stored.add(name);
+      (this.#stored ??= new Set()).add(name);
       throw error;
     }
     return wasLive;
   }
 
-  /** Ends what the client has no right to, and says so to whoever runs the gateway. */
-  async #bar(name: string): Promise<void> {
-    if (!this.#subscriptions.has(name) && !this.#stored.has(name)) return;
-    const { subject, clientId } = this.owner;
-    this.context.audit.actionRefused("forbidden", { subject, clientId }, "subscribe", name);
-    await this.#end(name);
-  }
-
-  /** Ends a channel if its right is lost; does at once what can be done at once. */
-  async #recheck(name: string, connection: Connection): Promise<void> {
-    const stop = async () => {
-      const isLost = !await this.#may("subscribe", name);
-      if (isLost && this.#connection === connection && this.#halt(name)) {
-        this.#tellBarred(name, connection);
-      }
-      return isLost;
-    };
-    await stop();
-    await this.#inTurn(name, async () => {
-      const isLost = await stop();
-      if (this.#connection !== connection) return;
-      if (isLost) return await this.#bar(name);
-      // What it is told of the presence of others may be another right.
-      if (this.flowsTo(name)) this.#host.flowing(this, name, "flows");
-    });
-  }
-
-  /** Tells the client that a channel has ended for want of a right. */
-  #tellBarred(name: string, connection: Connection): void {
-    const { code, message } = new Forbidden("subscribe", name);
-    const { metrics } = this.context;
-    metrics.count(metrics.errors, code);
-    connection.send(JSON.stringify({ type: "error", code, message, channel: name }), 0);
-    connection.barred?.();
-  }
-
-  async #may(action: Action, name: string): Promise<boolean> {
-    return await this.permits.may(action, name);
+  /** See {@linkcode RightsHolder.presentAnew}. */
+  presentAnew(name: string): void {
+    if (this.flowsTo(name)) this.#host.flowing(this, name, "flows");
   }
 
   /**
@@ -456,63 +425,23 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
    * @throws {Forbidden} without the right
    * @throws {PushError} `unavailable` if its rights could not be found out; as the store
    */
-  publish(
-    name: string,
-    payload: string,
-    options: { id?: string; echo?: boolean },
-  ): Promise<PublishResult> {
-    if (this.#asking !== undefined) return this.#publishInTurn(name, payload, options);
-    let allowed: boolean | Promise<boolean>;
-    try {
-      allowed = this.permits.isFree || this.permits.may("publish", name);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    if (allowed === false) return Promise.reject(new Forbidden("publish", name));
-    if (allowed === true && this.context.limits.channels.admit(name) === undefined) {
-      return this.#publish(name, payload, options);
-    }
-    return this.#publishInTurn(name, payload, options);
+  publish(name: string, payload: string, options: PublishOptions): Promise<PublishResult> {
+    return this.#publisher.publish(name, payload, options);
   }
 
-  async #publishInTurn(
-    name: string,
-    payload: string,
-    options: { id?: string; echo?: boolean },
-  ): Promise<PublishResult> {
-    const before = this.#asking;
-    const { promise: begun, resolve } = Promise.withResolvers<void>();
-    this.#asking = begun;
-    try {
-      const allowed = this.#may("publish", name);
-      allowed.catch(() => {});
-      await before;
-      if (!await allowed) throw new Forbidden("publish", name);
-      await this.context.limits.channels.admit(name);
-      const published = this.#publish(name, payload, options);
-      resolve();
-      return await published;
-    } finally {
-      resolve();
-      if (this.#asking === begun) this.#asking = undefined;
-    }
+  /** See {@linkcode PublisherHolder.channel}. */
+  channel(name: string): Channel {
+    return this.#host.channel(name);
   }
 
-  async #publish(
-    name: string,
-    payload: string,
-    options: { id?: string; echo?: boolean },
-  ): Promise<PublishResult> {
-    const channel = this.#host.channel(name);
-    const published = await channel.publish({
-      id: options.id,
-      subject: this.owner.subject,
-      origin: options.echo === true ? null : this.key,
-      source: this.owner.publicName,
-      payload,
-    });
-    const self = this.#subscriptions.get(name)?.isLive ? 1 : 0;
-    return { ...published, delivered: this.#host.subscribers(name) - self };
+  /** See {@linkcode PublisherHolder.others}. */
+  others(name: string): number {
+    return this.#host.subscribers(name) - (this.flowsTo(name) ? 1 : 0);
+  }
+
+  /** See {@linkcode PublisherHolder.refusal}. */
+  refusal(identity: Identity): PushError | undefined {
+    return this.#host.refusal(this, identity);
   }
 
   /** Settles one message by its event id; false if it was not outstanding. */
@@ -588,32 +517,18 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
    * Takes over what was put back into the stored position of a channel from its dead letters. What
    * has no place in the channel any more, because the log has lost its number, goes back to them.
    *
-   * @throws {PushError} as the store
+   * @throws {PushError} `replaced` if a newer claim, perhaps of this very session, has overtaken it; as
+   *   the store
    */
-  async takeRedriven(name: string): Promise<void> {
+  takeRedriven(name: string): Promise<void> {
+    // A position that is on its way here may not have it yet.
+    return this.turns.take(name, () => this.#takeRedriven(name));
+  }
+
+  async #takeRedriven(name: string): Promise<void> {
     const subscription = this.#subscriptions.get(name);
     if (subscription === undefined || !this.#host.context.settings.delivery.enabled) return;
-    await this.#positions.readRedriven(
-      () => ({ channel: name, cursor: subscription.snapshot() }),
-      (epoch, late) => {
-        const reach = subscription.reach(epoch) ?? -1;
-        const at = this.context.clock.now();
-        for (const { seq, redriven } of late) {
-          const message = redriven!;
-          if (seq <= reach) subscription.redrive(message);
-          else {
-            const about = { session: this.key, channel: name, epoch, message };
-            this.#misfits.push({ ...about, attempts: 0, reason: "nack", at });
-          }
-        }
-      },
-    );
-    const deadLetters = this.#misfits.filter(({ channel }) => channel === name);
-    if (deadLetters.length === 0) return;
-    await this.#positions.write(
-      () => [{ channel: name, cursor: subscription.snapshot(), deadLetters }],
-      () => this.#misfits = this.#misfits.filter((letter) => !deadLetters.includes(letter)),
-    );
+    await (this.#returned ??= new Returned(this, this.#positions)).take(name, subscription);
   }
 
   /** Sends what can be sent, after the connection has drained. */
@@ -626,20 +541,20 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (!this.#host.context.settings.delivery.enabled) return;
     // One that has ended must not get a position again.
     if (this.#subscriptions.get(subscription.channel.name) !== subscription) return;
-    this.#changed.add(subscription);
+    (this.#changed ??= new Set()).add(subscription);
     this.#host.changed(this);
   }
 
   /** Whether positions have changed that are not stored. */
   get isUnsaved(): boolean {
-    return this.#changed.size > 0 || this.#lost.size > 0 || this.#flushes > 0;
+    return (this.#changed?.size ?? 0) > 0 || this.#lost !== undefined || this.#flushes > 0;
   }
 
   /** Stores the positions that changed; keeps those for later that could not be stored. */
   async flush(): Promise<void> {
-    const changed = [...this.#changed];
-    const lost = [...this.#lost];
-    this.#changed.clear();
+    const changed = [...this.#changed ?? []];
+    const lost = [...this.#lost ?? []];
+    this.#changed = undefined;
     this.#flushes++;
     try {
       const stored = await this.#positions.write(() => [
@@ -648,10 +563,10 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
           cursor: subscription.snapshot(),
         })),
         // The others were subscribed to meanwhile, or unsubscribed from.
-        ...lost.filter((name) => this.#stored.has(name))
+        ...lost.filter((name) => this.#stored?.has(name))
           .map((channel) => ({ channel, cursor: LOST })),
       ]);
-      if (stored) { for (const name of lost) this.#lost.delete(name); }
+      if (stored) { for (const name of lost) this.#dropLost(name); }
       // A newer claim of this very session may have overtaken the write.
       if (stored) return;
     } catch {
@@ -704,7 +619,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
 
   #add(name: string, channel: Channel, cursor: DeliveryCursor): Subscription {
     const { limits } = this.#host.context.settings;
-    const others = this.#subscriptions.size + this.#stored.size - (this.#stored.has(name) ? 1 : 0);
+    const others = this.#subscriptions.size + (this.#stored?.size ?? 0) -
+      (this.#stored?.has(name) ? 1 : 0);
     if (others >= limits.maxChannels) {
       throw new PushError(
         "too_many_channels",
@@ -713,8 +629,8 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     }
     const subscription = new Subscription(this.#host.context, this, channel, cursor);
     this.#subscriptions.set(name, subscription);
-    this.#stored.delete(name);
-    if (this.#lost.delete(name)) this.changed(subscription);
+    this.#dropStored(name);
+    if (this.#dropLost(name)) this.changed(subscription);
     return subscription;
   }
 
@@ -722,9 +638,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     if (this.#connection !== connection) return;
     if (this.#subscriptions.get(name) !== subscription) {
       // The right was lost before the answer to the subscribe had left.
-      this.#may("subscribe", name).then((allowed) => {
-        if (!allowed && this.#connection === connection) this.#tellBarred(name, connection);
-      }, () => {});
+      if (subscription.isBarred) this.#rights.tellBarred(name, connection);
       return;
     }
     if (subscription.isLive) return;
@@ -751,7 +665,7 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     readsBack: boolean,
   ): Promise<DeliveryCursor> {
     if (explicit) return explicitCursor(channel, start);
-    const isStored = this.#stored.has(channel.name);
+    const isStored = this.#stored?.has(channel.name) ?? false;
     // The claim has named it: if it is gone, the store has lost it since.
     const stored = isStored ? await this.#positions.load(channel.name) ?? LOST : undefined;
     return stored === undefined
@@ -773,18 +687,14 @@ export class Session implements Subscriber, PositionsHolder, Pumped {
     return reach !== undefined && seq <= reach ? subscription : undefined;
   }
 
-  #hold(connection: Connection | undefined): void {
-    if (this.#connection !== connection) throw new PushError("replaced");
+  #dropStored(name: string): void {
+    this.#stored?.delete(name);
+    if (this.#stored?.size === 0) this.#stored = undefined;
   }
 
-  /** What concerns one channel is done in the order in which it was asked for. */
-  #inTurn<T>(name: string, task: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(name);
-    const result = before === undefined ? task() : before.then(task, task);
-    const done = result.then(() => {}, () => {}).then(() => {
-      if (this.#turns.get(name) === done) this.#turns.delete(name);
-    });
-    this.#turns.set(name, done);
-    return result;
+  #dropLost(name: string): boolean {
+    const was = this.#lost?.delete(name) ?? false;
+    if (this.#lost?.size === 0) this.#lost = undefined;
+    return was;
   }
 }

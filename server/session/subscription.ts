@@ -47,6 +47,8 @@ export class Subscription implements Pumped, Timed {
   #channel: Channel;
   /** Slot in the timing wheel. */
   slot = 0;
+  /** Whether it has ended for want of a right. */
+  isBarred = false;
   readonly #context: HubContext;
   readonly #session: Subscriber;
   #cursor: DeliveryCursor;

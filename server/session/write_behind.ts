@@ -56,13 +56,13 @@ export class WriteBehind {
 
   /** Stores the positions of a session without a connection; keeps it until that has worked. */
   async store(session: Session): Promise<void> {
-    await session.flush();
     const { key } = session;
-    if (this.#parts.attached(key) !== undefined) return;
-    if (session.isUnsaved) {
-      this.#unsaved.set(key, session);
-      this.changed(session);
-    } else if (this.#unsaved.get(key) === session) this.#unsaved.delete(key);
+    // From here on: where it stays in memory, it must hear of what is put back meanwhile.
+    if (this.#parts.attached(key) === undefined) this.#unsaved.set(key, session);
+    await session.flush();
+    if (this.#unsaved.get(key) !== session) return;
+    if (session.isUnsaved) this.changed(session);
+    else this.#unsaved.delete(key);
   }
 
   /** Stores everything that changed. Never rejects. */

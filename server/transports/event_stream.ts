@@ -1,3 +1,4 @@
+import type { Buffering, Buffers } from "../limits/buffers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Timed, TimingWheel } from "../wheel.ts";
 
@@ -20,6 +21,8 @@ export interface StreamTerms {
   readonly encoder: EventEncoder;
   /** Bytes that wait for one reader above which it counts as stuck. */
   readonly maxBufferedBytes: number;
+  /** Counts what waits in all connections. */
+  readonly buffers: Buffers;
   /** Called once nothing of a stream is held any more. */
   settled(stream: EventStream): void;
   /** Called for each that is closed as its reader is stuck. */
@@ -59,7 +62,7 @@ export class EventEncoder {
  * Nobody can cut the connection of a reader that is stuck. It is forgotten at once, but for the one
  * piece that it was given; {@linkcode StreamTerms.settled} says when that is gone, too.
  */
-export class EventStream implements Timed {
+export class EventStream implements Timed, Buffering {
   /** See {@linkcode Timed.slot}. */
   slot = 0;
   /** What is sent. */
@@ -70,6 +73,8 @@ export class EventStream implements Timed {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #queue: Uint8Array[] = [];
   #queued = 0;
+  /** Whether its bytes count among those of all. */
+  #isNoted = false;
   /** Whether the reader waits for the next piece. */
   #wanted = false;
   #parked = false;
@@ -119,6 +124,19 @@ export class EventStream implements Timed {
     this.#queued += bytes.length;
     // One piece may be larger than all that may wait.
     if (this.#queue.length > 1 && this.#queued > maxBufferedBytes) this.#stuck();
+    else this.#note();
+  }
+
+  /** See {@linkcode Buffering.waiting}. */
+  get waiting(): number {
+    return this.#queued;
+  }
+
+  /** See {@linkcode Buffering.overflow}. */
+  overflow(): void {
+    this.#isNoted = false;
+    if (this.#ended) this.drop();
+    else this.#stuck();
   }
 
   /** Ends it behind what was written. */
@@ -134,6 +152,7 @@ export class EventStream implements Timed {
   drop(): void {
     this.#queue = [];
     this.#queued = 0;
+    this.#note();
     this.#terms.wheel.cancel(this);
     this.end();
   }
@@ -158,6 +177,10 @@ export class EventStream implements Timed {
     this.#owner.lives(this);
     if (!waits && time - this.#wroteAt >= KEEPALIVE) this.write(this.#keepalive);
     if (!this.#ended) this.#terms.wheel.schedule(this, time + KEEPALIVE);
+  }
+
+  #note(): void {
+    this.#isNoted = this.#terms.buffers.note(this, this.#queued, this.#isNoted) && this.#queued > 0;
   }
 
   #stuck(): void {
@@ -189,6 +212,7 @@ export class EventStream implements Timed {
     }
     const pieces = this.#queue.splice(0, count);
     this.#queued -= size;
+    this.#note();
     if (count === 1) return pieces[0];
     const joined = new Uint8Array(size);
     let at = 0;

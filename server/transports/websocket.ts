@@ -1,5 +1,6 @@
 import { type Code, CODES } from "@push/client/protocol";
 import type { Cancel, Clock } from "../clock.ts";
+import type { Buffering, Buffers } from "../limits/buffers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
@@ -25,6 +26,8 @@ export interface SocketTerms {
   readonly metrics: Metrics;
   /** Bytes in one socket's buffer above which its client is a slow consumer. */
   readonly maxBufferedBytes: number;
+  /** Counts what waits in all connections. */
+  readonly buffers: Buffers;
 }
 
 const OPEN = 1;
@@ -41,7 +44,7 @@ const STUCK_AFTER = 30_000;
  * buffer passes the limit, is closed as a slow consumer; since closing waits for the peer, whoever
  * owns the connection is told at once and forgets it.
  */
-export class WebSocketConnection implements Connection, Flushed {
+export class WebSocketConnection implements Connection, Flushed, Buffering {
   /** See {@linkcode Connection.transport}. */
   readonly transport = "websocket";
   readonly #socket: Socket;
@@ -56,6 +59,8 @@ export class WebSocketConnection implements Connection, Flushed {
   /** Frames of this turn: texts of one object, or of an array of them. */
   #outbox: { readonly text: string; readonly count: number }[] = [];
   #outboxLength = 0;
+  /** Whether its bytes count among those of all. */
+  #isNoted = false;
   #check: Cancel | undefined;
   #parkedFor = 0;
   #parkedAt = 0;
@@ -99,6 +104,17 @@ export class WebSocketConnection implements Connection, Flushed {
     this.#outbox.push({ text, count });
     this.#outboxLength += text.length;
     if (this.#outboxLength > this.#terms.maxBufferedBytes) this.close("slow_consumer");
+  }
+
+  /** See {@linkcode Buffering.waiting}. */
+  get waiting(): number {
+    return this.#closed ? 0 : this.#socket.bufferedAmount;
+  }
+
+  /** See {@linkcode Buffering.overflow}. */
+  overflow(detail: string): void {
+    this.#isNoted = false;
+    this.close("slow_consumer", detail);
   }
 
   /** Sends what gathered in this turn. */
@@ -154,6 +170,7 @@ export class WebSocketConnection implements Connection, Flushed {
   #gone(): void {
     this.#closed = true;
     this.#outbox = [];
+    if (this.#isNoted) this.#note(0);
     this.#check?.();
     this.#check = undefined;
   }
@@ -167,7 +184,15 @@ export class WebSocketConnection implements Connection, Flushed {
       // It closed in this very moment; its close event follows.
       return;
     }
-    if (socket.bufferedAmount > this.#terms.maxBufferedBytes) this.close("slow_consumer");
+    const { bufferedAmount } = socket;
+    if (bufferedAmount > this.#terms.maxBufferedBytes) this.close("slow_consumer");
+    else this.#note(bufferedAmount);
+  }
+
+  #note(bytes: number): void {
+    // Where all have too many this one may go, and counts no more.
+    const isNoted = this.#terms.buffers.note(this, bytes, this.#isNoted);
+    this.#isNoted = isNoted && !this.#closed;
   }
 
   #park(): void {
@@ -180,6 +205,8 @@ export class WebSocketConnection implements Connection, Flushed {
     this.#check = this.#terms.clock.schedule(CHECK_INTERVAL, () => {
       this.#check = undefined;
       const { bufferedAmount } = this.#socket;
+      this.#note(bufferedAmount);
+      if (this.#closed) return;
       if (bufferedAmount <= this.#terms.maxBufferedBytes / 8) return this.#onDrain();
       this.#parkedFor = bufferedAmount < this.#parkedAt ? 0 : this.#parkedFor + CHECK_INTERVAL;
       this.#parkedAt = bufferedAmount;

@@ -159,6 +159,19 @@ Deno.test("what the program says of a token's end counts", async () => {
   assert(over.wantsRequest);
 });
 
+Deno.test("a token that is revoked as it is lets nobody in, whatever the program calls it", async () => {
+  const clock = new ManualClock();
+  const revoked = hashSecret("t-1");
+  const revocations = {
+    size: 1,
+    isVoid: (kind: string, name: string) => kind === "token" && name === revoked,
+  } as unknown as AuthenticatorParts["revocations"];
+  const authenticate = () => ({ subject: "ann", tokenId: "session-7" });
+  const authenticator = make({ clock, authenticate, revocations });
+  assertEquals(await codeOf(authenticator.identify("t-1")), "token_invalid");
+  assertEquals(await codeOf(authenticator.identify("t-2")), "let in as ann");
+});
+
 function bound(authenticator: Authenticator) {
   return { identify: (token?: string) => authenticator.identify(token) };
 }

@@ -72,10 +72,30 @@ for (const nodes of [1, 2] as const) {
 Deno.test("tickets differ, and those that nobody uses are forgotten", async () => {
   const { clock, first } = make(1);
   const tickets = new Set<string>();
-  for (let i = 0; i < 10_000; i++) tickets.add(await first.issue({ subject: "ann" }));
+  for (let i = 0; i < 10_000; i++) tickets.add(await first.issue({ subject: `ann-${i % 5}` }));
   assertEquals(tickets.size, 10_000);
   const full = await assertRejects(() => first.issue(ANN), PushError);
   assertEquals(full.code, "rate_limited");
   await clock.advance(30_000);
   assertEquals((await first.redeem(await first.issue(ANN))).subject, "ann");
 });
+
+for (const nodes of [1, 2] as const) {
+  const where = nodes === 1 ? "in one process" : "at any node";
+
+  Deno.test(`nobody takes the tickets of others, ${where}`, async () => {
+    const { clock, first } = make(nodes);
+    const issue = (subject: string) => first.issue({ subject });
+    const tickets: string[] = [];
+    for (let i = 0; i < 2_500; i++) tickets.push(await issue("eve"));
+    const full = await assertRejects(() => issue("eve"), PushError);
+    assertEquals(full.code, "rate_limited");
+    assertEquals((await first.redeem(await issue("bob"))).subject, "bob");
+    // One that was used makes room.
+    await first.redeem(tickets[0]);
+    await issue("eve");
+    await assertRejects(() => issue("eve"), PushError);
+    await clock.advance(30_000);
+    await issue("eve");
+  });
+}

@@ -4,6 +4,8 @@ import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import type { PushSettings } from "../../server/options/settings.ts";
 import { Authenticator } from "../../server/access/authenticator.ts";
+import { Authorization } from "../../server/access/authorization.ts";
+import { silentLog } from "../../server/logging/log.ts";
 import { MemoryData, MemoryStore } from "../../server/stores/memory/store.ts";
 import { retentionOf, storeLimitsOf } from "../../server/stores/open.ts";
 import type { Cursor, Store } from "../../server/stores/store.ts";
@@ -87,11 +89,14 @@ export class NodesWorld {
     const shared = new MemoryStore({ ...parts, data: this.#data, cluster: member });
     const own = sharesSessions === false ? apart(shared, new MemoryStore(parts)) : shared;
     const interposed = new Interposed(member.clustered(wrap?.(own) ?? own));
+    const { rules, authorize } = this.#options;
+    const log = silentLog(this.clock);
     const hub = new Hub({
       settings: this.settings,
       store: interposed.store,
       clock: this.clock,
       random: this.random.bytes,
+      authorization: new Authorization({ clock: this.clock, log, rules, authorize }),
     });
     this.nodes[at] = { hub, member, interposed, clients: [] };
     const started = hub.start();

@@ -52,9 +52,6 @@ export class Schedule {
   readonly #random: SeededRandom;
   readonly #troubles: Troubles;
   readonly #readers: Reader[];
-  _r() {
-    return this.#readers;
-  }
   readonly #wire: ("fixed" | "extended")[];
   readonly #published: Promise<void>[] = [];
   readonly #stored: { channel: string; seq: number; n: number }[] = [];
@@ -75,7 +72,7 @@ export class Schedule {
           ackTimeout: 4_000,
           maxRetries: random.below(4),
           retryBackoff: 1 + random.next(),
-          window: 1 + random.below(8),
+          window: 1 + random.below(random.pick([1, 8])),
           windowBytes: random.pick([200, 2_000, 1_000_000]),
           ...(troubles.trims ? { maxChannelBytes: 1_000 + random.below(1_000) } : {}),
         },
@@ -92,7 +89,7 @@ export class Schedule {
     this.#wire = this.#readers.map(() => random.pick(["fixed", "extended"] as const));
     this.world.interposed.before = ({ operation }) => this.#trouble(operation, "unavailable");
     this.world.interposed.after = ({ operation }) =>
-      operation === "append" ? this.#trouble(operation, "outcome_unknown") : undefined;
+      operation === "append" ? this.#trouble(operation, "outcome_unknown") : this.#linger();
   }
 
   /** What was done so far. */
@@ -101,10 +98,9 @@ export class Schedule {
   }
 
   async run(steps: number): Promise<void> {
-    const before = this.world.interposed.before;
-    this.world.interposed.before = undefined;
+    this.#healthy = true;
     for (const reader of this.#readers) await this.#connect(reader);
-    this.world.interposed.before = before;
+    this.#healthy = false;
     for (let step = 0; step < steps; step++) await this.#step();
     await this.#heal();
     await this.#judge();
@@ -313,11 +309,28 @@ export class Schedule {
     });
   }
 
-  /** No more troubles, everybody connected: after a while nothing may be owed. */
+  /** The answer of the store comes later than it was given. */
+  #linger(): Promise<void> | void {
+    const ms = this.#healthy ? 0 : this.#random.below(this.#troubles.latency + 1);
+    if (ms === 0) return;
+    return new Promise((resolve) => void this.world.clock.schedule(ms, resolve));
+  }
+
+  /**
+   * No more troubles, everybody connected: after a while nothing may be owed. A new connection would
+   * wake whatever has fallen asleep, so some keep theirs.
+   */
   async #heal(): Promise<void> {
     this.#healthy = true;
     await this.world.pass(2_000);
     for (const reader of this.#readers) {
+      const { client } = reader;
+      const isWell = client?.closed === undefined && client?.connection.capacity === Infinity;
+      if (isWell && this.#random.below(2) === 0) {
+        for (const channel of CHANNELS) client.say({ type: "channel.subscribe", channel });
+        await this.world.settle();
+        continue;
+      }
       await this.#drop(reader);
       await this.#connect(reader);
     }

@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type TestClient, World } from "./harness.ts";
+import { type Overrides, type TestClient, World } from "./harness.ts";
 
 /** A world whose clock waits for the sockets: until the test says that it has. */
 class Sliced extends World {
   #waiting: (() => void)[] = [];
 
-  constructor() {
-    super();
+  constructor(overrides: Overrides = {}) {
+    super(overrides);
     Object.assign(this.clock, { afterIo: (task: () => void) => void this.#waiting.push(task) });
   }
 
@@ -53,8 +53,11 @@ Deno.test("a client that sends a thousand frames at once keeps nobody waiting: o
   other.say({ type: "channel.publish", channel: "d", data: 1 });
   await w.settle();
   assertEquals(published(other), 1, "it did not wait");
+  await w.turn();
+  const second = published(flood) - first;
+  assert(second > 0 && second <= 4 * (first + 1), `${second} in the second turn`);
   const turns = await w.turns();
-  assert(turns > 10, `${turns} turns`);
+  assert(turns > 5, `${turns} turns`);
   assertEquals(published(flood), 1000);
   assertEquals((await w.interposed.store.read("c", 0, 1, w.clock.now())).head, 1000);
   await w.end();
@@ -140,5 +143,90 @@ Deno.test("many that send too much share a turn: each goes on, and the turns sta
   assert(done > 0 && done < 200, `${done} in a turn`);
   await w.turns();
   for (const client of clients) assertEquals(published(client), 200);
+  await w.end();
+});
+
+Deno.test("what is no frame is work, too: a thousand of them keep nobody waiting, with a session and without", async () => {
+  for (const opens of [true, false]) {
+    const w = new Sliced();
+    const [flood, other] = [w.dial("flood"), w.dial("other")];
+    if (opens) flood.say({ type: "ping" });
+    other.say({ type: "ping" });
+    await w.settle();
+    const texts = opens
+      ? ["nonsense", "{}", '{"type":"none"}']
+      : ["nonsense", '{"type":"connect","version":1}'];
+    for (let n = 0; n < 1000; n++) flood.sayText(texts[n % texts.length]);
+    await w.settle();
+    assert(flood.errors.length < 100, `${flood.errors.length} in the first turn`);
+    other.say({ type: "channel.publish", channel: "d", data: 1 });
+    await w.settle();
+    assertEquals(published(other), 1, "it did not wait");
+    assert(await w.turns() > 5);
+    assertEquals(flood.errors.length, 1000);
+    await w.end();
+  }
+});
+
+Deno.test("acknowledgements that wait for a turn are given back what they cost before it is asked for", async () => {
+  const w = new Sliced({ limits: { frameRate: 1, frameBurst: 100 } });
+  const client = w.dial("ann");
+  client.say({ type: "channel.subscribe", channel: "c" });
+  await w.settle();
+  await w.publish("c", ...Array(500).keys());
+  const messages = client.take();
+  assertEquals(messages.length, 500);
+  for (const { event_id } of messages) client.say({ type: "message_ack", event_id });
+  await w.settle();
+  await w.turns();
+  assertEquals([client.closed, client.errors], [undefined, []]);
+  assertEquals(client.frames.filter(({ type }) => type === "ack_received").length, 500);
+  await w.end();
+});
+
+Deno.test("acknowledgements of nothing are paid for, also those that waited", async () => {
+  const w = new Sliced({ limits: { frameRate: 1, frameBurst: 100 } });
+  const client = w.dial("ann");
+  client.say({ type: "ping" });
+  await w.settle();
+  for (let n = 0; n < 500; n++) client.say({ type: "message_ack", event_id: `e:${n}:c` });
+  await w.settle();
+  await w.turns();
+  assertEquals([client.closed, client.errors], ["too_many_frames", ["too_many_frames"]]);
+  assertEquals(client.frames.filter(({ type }) => type === "ack_received").length, 99);
+  await w.end();
+});
+
+Deno.test("whatever is thrown in a later turn closes that connection and none else", async () => {
+  const w = new Sliced();
+  const [bad, good] = [w.dial("bad"), w.dial("good")];
+  for (const client of [bad, good]) client.say({ type: "ping" });
+  await w.settle();
+  for (const client of [bad, good]) for (const text of publishes(100)) client.sayText(text);
+  await w.settle();
+  const { presence } = w.hub;
+  const seen = presence.seen.bind(presence);
+  presence.seen = (session) => {
+    if (session.owner.clientId === "bad") throw new Error("broken");
+    seen(session);
+  };
+  await w.turns();
+  presence.seen = seen;
+  assertEquals([bad.closed, good.closed], ["internal", undefined]);
+  assertEquals(published(good), 100);
+  await w.end();
+});
+
+Deno.test("frames sent behind 'connect' wait for the session, and then for their turns, in order", async () => {
+  const w = new Sliced();
+  const client = w.dial();
+  client.say({ type: "connect", version: 1, instance: "i", attempt: 1 });
+  for (const text of publishes(300)) client.sayText(text);
+  await w.settle();
+  const first = published(client);
+  assert(first > 0 && first < 100, `${first} in the first turn`);
+  await w.turns();
+  const { messages } = await w.interposed.store.read("c", 0, 1000, w.clock.now());
+  assertEquals(messages.map(({ payload }) => payload), [...Array(300).keys()].map(String));
   await w.end();
 });

@@ -349,6 +349,52 @@ Deno.test("a client that is away is revoked with what waits for it", async () =>
   assertEquals(messagesOf(await second.settled()), []);
 });
 
+Deno.test("a client without a name that is away when it is revoked does not come back to its session", async () => {
+  await using gateway = await start({ push: { delivery: { sessionGrace: 600 } } });
+  const token = await gateway.token("ann", 10_000);
+  const open = (more: Claims = {}) => WireClient.connect(gateway.ws, { token, ...more });
+  const [first, { client_id, secret }] = await open();
+  await first.subscribe("news");
+  await first.close(4000);
+  await gateway.gateway.publish("news", "waits");
+  await gateway.clock.advance(1_000);
+  await gateway.gateway.revoke({ subject: "ann", clientId: client_id });
+  for (const wait of [0, 300_000]) {
+    await gateway.clock.advance(wait);
+    const [again, answer] = await open({ client_id, secret });
+    await using _again = again;
+    assertEquals(answer.code, "unknown_session");
+  }
+  const [fresh, connected] = await open();
+  await using _fresh = fresh;
+  assertEquals(connected.resumed, false);
+});
+
+Deno.test("a request whose body comes after its token was revoked does nothing", async () => {
+  await using gateway = await start();
+  const token = await gateway.token("ann", 10_000, { jti: "t-1" });
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const answer = gateway.gateway.fetch(
+    new Request("http://127.0.0.1/api/push/publish", {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+      body: readable,
+    }),
+  );
+  const bytes = new TextEncoder().encode(JSON.stringify({ channel: "news", data: 1 }));
+  await writer.write(bytes.subarray(0, 5));
+  await gateway.gateway.revoke({ tokenId: "t-1" });
+  await writer.write(bytes.subarray(5));
+  await writer.close();
+  const { status } = await answer.then(async (response) => {
+    await response.body?.cancel();
+    return response;
+  });
+  assertEquals(status, 401);
+  assertEquals(await gateway.gateway.channels(), []);
+});
+
 Deno.test("only operators revoke, and only one thing at a time", async () => {
   await using gateway = await start();
   const url = `${gateway.http}/api/push/revoke`;
@@ -456,6 +502,25 @@ Deno.test("a wrong token is never passed over for a right one, or for none", asy
   const register = `${gateway.http}/api/push/poll/register`;
   assertEquals(await refused(ask(register, { body, token: "shared" })), [401, "token_invalid"]);
   assertEquals(await refused(ask(register, { body: { ticket: "wrong" } })), [401, "token_invalid"]);
+});
+
+Deno.test("a bearer token that is none is a wrong one, and no guest", async () => {
+  // A program that lets guests in, who show nothing.
+  await using gateway = await startGateway({}, {
+    authenticate: (_, token) => token === undefined ? { subject: "guest" } : null,
+  });
+  const url = `${gateway.http}/api/push/presence`;
+  const status = async (authorization: string) => {
+    const response = await fetch(url, { headers: { authorization } });
+    await response.body?.cancel();
+    return response.status;
+  };
+  for (const wrong of ["Bearer a b", "Bearer a, Bearer b", "bearer a\tb"]) {
+    assertEquals(await status(wrong), 401, wrong);
+    await assertRejects(() => WireClient.open(gateway.ws, { authorization: wrong }));
+  }
+  // What a proxy in front asks for is none of this gateway's.
+  assertEquals(await status("Basic YTpi"), 200);
 });
 
 Deno.test("a cookie is no identity", async () => {

@@ -247,6 +247,34 @@ Deno.test("a poller that comes to another node without a right it had is told, a
   assertEquals((await poller.next(two)).map(({ data }) => data), ["anew"]);
 });
 
+Deno.test("a poller whose right was lost and given back while it was between nodes is told of the gap", async () => {
+  const rights = new Set(["subscribe a"]);
+  let fails = false;
+  await using nodes = await ServedNodes.start(2, { push: QUIET }, true, {
+    authorize: (_, action, channel) => {
+      if (fails) throw new Error("Nobody knows");
+      return rights.has(`${action} ${channel}`);
+    },
+  });
+  const [one, two] = nodes.nodes;
+  const poller = await RoamingPoller.register(one, { client_id: "p" });
+  await poller.must(one, "subscribe", { channel: "a" });
+  fails = true;
+  await one.gateway.reauthorize();
+  fails = false;
+  rights.clear();
+  await one.gateway.reauthorize();
+  await one.gateway.publish("a", "between");
+  rights.add("subscribe a");
+  await one.gateway.reauthorize();
+  await one.gateway.publish("a", "missed");
+  assertEquals((await poller.next(two)).map(({ code, channel }) => [code, channel]), [
+    ["gap", "a"],
+  ]);
+  await one.gateway.publish("a", "after");
+  assertEquals((await poller.next(two)).map(({ data }) => data), ["after"]);
+});
+
 for (const transports of [["websocket"], ["longpoll"]] as const) {
   Deno.test(`@push/client (${transports}) ends a subscription whose right is lost, and subscribes anew`, async () => {
     const rights = new Set(["subscribe a", "subscribe b"]);

@@ -86,11 +86,35 @@ Deno.test("a flood of publishes over HTTP is refused with the time to wait, the 
   await using gateway = await startGateway({ push: { limits, auth } }, { clock });
   const publish = (token: string) =>
     ask(`${gateway.http}/api/push/publish`, { token, body: { channel: "news", data: 1 } });
+  await gateway.gateway.publish("news", 0);
   const statuses: number[] = [];
   for (let n = 0; n < 15; n++) statuses.push((await publish("for-ann")).status);
   assertEquals(statuses, [...Array(10).fill(200), ...Array(5).fill(429)]);
   assertEquals((await publish("for-ann")).body.retry_after, 0.1);
   assertEquals((await publish("for-bob")).status, 200);
+});
+
+Deno.test("a publish that makes a channel costs as much as eight, and so does creating one", async () => {
+  const clock = new SocketClock();
+  const limits = { publishRate: 16, publishBurst: 32 };
+  await using gateway = await startGateway({ push: { limits } }, { clock });
+  await using client = await WireClient.open(gateway.ws);
+  const types: string[] = [];
+  for (const name of ["a", "b", "c", "d", "e"]) {
+    const frame = name === "a"
+      ? { type: "channel.create", channel: name }
+      : { type: "channel.publish", channel: name, data: 1 };
+    const { type, code } = await client.ask(frame);
+    types.push(code ?? type);
+  }
+  assertEquals(types, [
+    "channel.created",
+    ...Array(3).fill("channel.published"),
+    "too_many_publishes",
+  ]);
+  await clock.advance(500);
+  const { type } = await client.ask({ type: "channel.publish", channel: "b", data: 2 });
+  assertEquals(type, "channel.published");
 });
 
 Deno.test("channels without end: so many are stored, and nothing of the refused ones is kept", async () => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Handler } from "../../server/listeners/listener.ts";
 import { Certificate } from "../../server/listeners/certificate.ts";
 import { systemClock } from "../../server/clock.ts";
-import { silentLog } from "../../server/logging/log.ts";
+import { Log, silentLog } from "../../server/logging/log.ts";
 import { Certificates } from "../support/certificates.ts";
 import { RunningProgram } from "../support/program.ts";
 import { TcpClient } from "../support/tcp_client.ts";
@@ -155,4 +155,28 @@ Deno.test("node:http: a server that ran out of file descriptors accepts again, a
   using late = await TcpClient.connect(port);
   await late.write(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
   assertEquals((await late.answer())?.body, "ok");
+});
+
+Deno.test("node:http: an upgrade that is refused behind a request without an answer yet is cut, and is no fault", async () => {
+  const failures: string[] = [];
+  const sink = ({ event }: { event: string }) => void failures.push(event);
+  const log = new Log({ clock: systemClock, level: "error", sink });
+  const first = Promise.withResolvers<Response>();
+  const paths: string[] = [];
+  const handler: Handler = (request) => {
+    const { pathname } = new URL(request.url);
+    paths.push(pathname);
+    return pathname === "/first" ? first.promise : Promise.resolve(new Response("no"));
+  };
+  const listener = await openImpatient(handler, { log });
+  using client = await TcpClient.connect(listener.address.port);
+  await client.write(
+    `GET /first HTTP/1.1\r\n${HEAD}\r\n` +
+      `GET /second HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  );
+  await client.hungUp();
+  first.resolve(new Response("late"));
+  assertEquals(paths, ["/first", "/second"]);
+  assertEquals(failures, []);
+  await listener.close();
 });

@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch, assertNotMatch, assertThrows } from "@std/assert";
 import { asksForToken, type AuthOptions, resolveOptions } from "../../server/options/options.ts";
 import { OPTION_BY_PATH } from "../../server/options/table.ts";
-import { masked, parseValue } from "../../server/options/values.ts";
+import { parseValue } from "../../server/options/values.ts";
+import { masked } from "../../server/options/wording.ts";
 
 const SECRET = "0123456789abcdef0123456789abcdef";
 const HASH = "4ac7b49e55ea1d3ca9b4a25b4bf3ffb3b6b45e1c1b1f1ecb1d9d0b3d1c1c1c1c";

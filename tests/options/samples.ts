@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { Option, OptionValue } from "../../server/options/option.ts";
-import { jsType } from "../../server/options/values.ts";
+import { jsType, type Option, type OptionValue } from "../../server/options/option.ts";
 
 /** A value that an option takes, other than its default, that goes together with all defaults. */
 export function another(option: Option): OptionValue {

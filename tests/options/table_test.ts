@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as limits from "@push/client/protocol";
 import { facts } from "../../server/options/facts.ts";
-import type { Option } from "../../server/options/option.ts";
+import { jsType, type Option } from "../../server/options/option.ts";
 import { OPTIONS } from "../../server/options/table.ts";
-import { checkValue, jsType } from "../../server/options/values.ts";
+import { checkValue } from "../../server/options/values.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import type { Settings } from "../../server/options/settings.ts";
 import { fieldsOf } from "./interfaces.ts";
@@ -178,6 +178,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         maxConnections: 50_000,
         maxSessions: 200_000,
         maxBufferedBytes: 4_194_304,
+        maxTotalBufferedBytes: 1_073_741_824,
         idleTimeout: 60_000,
         maxConnectionsPerAddress: 1000,
         maxHandshakes: 1000,

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertNotMatch, assertThrows } from "@std/assert"
 import type { Option } from "../../server/options/option.ts";
 import { OPTION_BY_PATH, OPTIONS } from "../../server/options/table.ts";
 import { nestOptions } from "../../server/options/tree.ts";
-import { checkValue, expected, masked, parseValue, show } from "../../server/options/values.ts";
+import { checkValue, parseValue } from "../../server/options/values.ts";
+import { expected, masked, show } from "../../server/options/wording.ts";
 import { type GatewayOptions, resolveOptions } from "../../server/options/options.ts";
 import { another, beside, refused } from "./samples.ts";
 

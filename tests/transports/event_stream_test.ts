@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Buffers } from "../../server/limits/buffers.ts";
 import { Metrics } from "../../server/metrics.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
 import {
@@ -36,6 +37,7 @@ function make(maxBufferedBytes = 800) {
     metrics,
     encoder: new EventEncoder(),
     maxBufferedBytes,
+    buffers: new Buffers(2 ** 30, () => clock.now()),
     settled: (stream: EventStream) => void settled.push(stream),
   };
   const stream = new EventStream(terms, owner, ":\n\n");

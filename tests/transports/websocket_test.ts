@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Buffers } from "../../server/limits/buffers.ts";
 import { Metrics } from "../../server/metrics.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
 import { WebSocketConnection } from "../../server/transports/websocket.ts";
@@ -31,9 +32,10 @@ function make(batching = false) {
   const socket = new FakeSocket();
   const metrics = new Metrics();
   const calls = { drained: 0, closed: 0 };
+  const buffers = new Buffers(2 ** 30, () => clock.now());
   const connection = new WebSocketConnection(
     socket,
-    { clock, turn: new Turn(clock), metrics, maxBufferedBytes: LIMIT },
+    { clock, turn: new Turn(clock), metrics, maxBufferedBytes: LIMIT, buffers },
     () => calls.drained++,
     () => calls.closed++,
   );

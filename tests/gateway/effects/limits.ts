@@ -145,6 +145,45 @@ export const LIMITS: Effects = {
       assertEquals(/^push_closed_total\{code="slow_consumer"\} 1$/m.test(text), true);
     },
   },
+  "push.limits.maxTotalBufferedBytes": {
+    says: "when more waits for all together, the one goes that has waited longest with the most",
+    async run() {
+      await using gateway = await timed({
+        limits: { maxTotalBufferedBytes: 1_200_000 },
+        delivery: { enabled: false },
+      });
+      const gone: string[] = [];
+      const first = Promise.withResolvers<void>();
+      gateway.gateway.on("disconnected", ({ clientId }) => {
+        gone.push(clientId);
+        first.resolve();
+      });
+      const deaf = async (name: string): Promise<TcpClient> => {
+        const client = await TcpClient.connect(gateway.port);
+        await client.write(upgradeRequest(`/ws?client_id=${name}`));
+        await client.answer();
+        await client.write(webSocketFrame('{"type":"channel.subscribe","channel":"news"}'));
+        await client.read();
+        return client;
+      };
+      const publish = async (isEnough: () => boolean): Promise<void> => {
+        for (let n = 0; n < 400 && !isEnough(); n++) {
+          await gateway.gateway.publish("news", "x".repeat(60_000));
+        }
+      };
+      using _long = await deaf("long");
+      // Until it takes no more: a quarter of what may wait for one waits for it.
+      await publish(() => false);
+      assertEquals(gone, []);
+      await gateway.clock.advance(1_000);
+      using _short = await deaf("short");
+      await publish(() => gone.length > 0);
+      await within(first.promise, "a deaf client to be closed");
+      assertEquals(gone, ["long"]);
+      const { text } = await ask(`${gateway.http}/metrics`);
+      assertEquals(/^push_closed_total\{code="slow_consumer"\} 1$/m.test(text), true);
+    },
+  },
   "push.limits.idleTimeout": {
     says: "a client that gives no sign of life for so long is closed",
     async run() {

@@ -157,6 +157,8 @@ export const RATES: Effects = {
     says: "so many messages at once, of each client and of each subject over HTTP",
     async run() {
       await using gateway = await timed({ limits: { publishRate: 1, publishBurst: 3 } });
+      // A channel that has to be made costs more.
+      await gateway.gateway.publish("news", 0);
       await using client = await WireClient.open(gateway.ws);
       const types = async (n: number) => {
         const answers: Frame[] = [];
