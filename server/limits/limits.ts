@@ -69,6 +69,7 @@ export class Limits {
       clock,
       store,
       most: settings.maxStoredChannels,
+      longest: settings.maxChannelName,
       isInUse,
     });
     this.#frames = { rate: settings.frameRate, burst: settings.frameBurst };

@@ -8,6 +8,8 @@ export interface StoredChannelsParts {
   readonly store: Pick<Store, "states" | "stats">;
   /** Most channels. */
   readonly most: number;
+  /** Most characters of a name. */
+  readonly longest: number;
   /** Whether this node uses a channel now, so that it was let in before. */
   isInUse(name: string): boolean;
 }
@@ -52,11 +54,22 @@ export class StoredChannels {
    * Lets a channel be used.
    *
    * @returns nothing where that is known at once
-   * @throws {PushError} rejects with `too_many_stored_channels`; as the store
+   * @throws {PushError} rejects with `too_many_stored_channels`, `invalid_channel`; as the store
    */
   admit(name: string): Promise<void> | undefined {
-    const { most, clock } = this.#parts;
+    const { most, longest, clock } = this.#parts;
     if (this.#parts.isInUse(name)) return undefined;
+    if (name.length > longest) {
+      const refused = Promise.reject(
+        new PushError(
+          "invalid_channel",
+          `A channel's name may have at most ${longest} characters (maxChannelName).`,
+        ),
+      );
+      // Who only looks whether it is known at once asks again.
+      refused.catch(() => {});
+      return refused;
+    }
     const asked = this.#asked.get(name);
     if (asked !== undefined) return asked;
     if (this.#sum < most) {

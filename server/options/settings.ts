@@ -148,6 +148,8 @@ export interface LimitSettings {
   readonly pollRate: number;
   /** Polls that one client may begin at once. */
   readonly pollBurst: number;
+  /** Longest name of a channel, in characters. */
+  readonly maxChannelName: number;
   /** Channels that the store remembers. */
   readonly maxStoredChannels: number;
   /** Times a minute that one client may take a session from another; 0 for any number. */

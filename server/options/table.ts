@@ -656,6 +656,14 @@ const ROWS: readonly Row[] = [
     description: "Polls that one client may begin at once.",
   },
   {
+    path: "push.limits.maxChannelName",
+    type: "integer",
+    default: 255,
+    range: [1, 255],
+    unit: "characters",
+    description: "Longest name of a channel.",
+  },
+  {
     path: "push.limits.maxStoredChannels",
     type: "integer",
     default: 100_000,

@@ -326,6 +326,11 @@ export interface LimitOptions {
    */
   pollBurst?: number;
   /**
+   * Longest name of a channel.
+   * Characters, 1 to 255; default 255.
+   */
+  maxChannelName?: number;
+  /**
    * Most channels that the store remembers; beyond it no further one is created.
    * Channels, 1 to 100000000; default 100000.
    */

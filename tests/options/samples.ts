@@ -58,7 +58,8 @@ export function another(option: Option): OptionValue {
   if (Object.hasOwn(others, option.path)) return others[option.path];
   if (option.type === "boolean") return !option.default;
   if (option.type === "seconds") return Number(option.default) + 1.25;
-  return Number(option.default) + 1;
+  const next = Number(option.default) + 1;
+  return next > (option.range?.[1] ?? Infinity) ? next - 2 : next;
 }
 
 const KEY = "push.auth.jwt.keyFile";

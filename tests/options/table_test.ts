@@ -189,6 +189,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         publishBurst: 10_000,
         pollRate: 100,
         pollBurst: 200,
+        maxChannelName: 255,
         maxStoredChannels: 100_000,
         maxTakeovers: 20,
         maxFailures: 20,

@@ -231,6 +231,22 @@ export const RATES: Effects = {
       assertEquals(await hits(gateway, "maxStoredChannels"), 4);
     },
   },
+  "push.limits.maxChannelName": {
+    says: "a channel with a longer name is refused, whatever is wanted of it",
+    async run() {
+      await using gateway = await timed({ limits: { maxChannelName: 5 } });
+      await using client = await WireClient.open(gateway.ws);
+      assertEquals((await client.ask({ ...publish, channel: "right" })).type, "channel.published");
+      for (const type of ["channel.publish", "channel.subscribe", "channel.create"]) {
+        const { code, message } = await client.ask({ ...publish, type, channel: "longer" });
+        assertEquals(code, "invalid_channel");
+        assertMatch(message, /at most 5 characters \(maxChannelName\)/);
+      }
+      const body = { channel: "longer", data: 1 };
+      const refused = await ask(`${gateway.http}/api/push/publish`, { body });
+      assertEquals([refused.status, refused.body.code], [400, "invalid_channel"]);
+    },
+  },
   "push.limits.maxTakeovers": {
     says:
       "a session goes from one client object to another so often a minute; the last one keeps it",

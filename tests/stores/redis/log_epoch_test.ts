@@ -217,6 +217,8 @@ Deno.test("a Redis that is killed under load stores what is published until it i
             accepted.set(n, appended[0].seq);
           } catch {
             retries++;
+            // A refusal at once must not keep the connection's end from being noticed.
+            await pause();
             await ready(bed);
           }
         }
