@@ -45,6 +45,13 @@ const PROGRAMS: Program[] = [
     brew: ["chromium"],
     product: "Chromium, or say in PUSH_CHROMIUM where it is,",
   },
+  {
+    name: "openssl",
+    probes: [["openssl", "version"]],
+    apt: ["openssl"],
+    brew: ["openssl"],
+    product: "OpenSSL, which makes certificates for the tests",
+  },
 ];
 
 /** A run that takes longer hangs; it is ended, and counts as failed. */

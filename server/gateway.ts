@@ -1,9 +1,9 @@
 import { formatEventId, PushError } from "@push/client/protocol";
 import { type Authenticate, Authenticator } from "./access/authenticator.ts";
 import { acceptsJwt, JwtVerifier } from "./access/jwt.ts";
+import { carryOut } from "./access/revoke.ts";
 import { type RevocationInfo, revocationInfo, type RevokeQuery } from "./access/revoking.ts";
 import { Tickets } from "./access/tickets.ts";
-import { carryOut } from "./http/revoke.ts";
 import { Door } from "./http/door.ts";
 import { Authorization, type Authorize } from "./access/authorization.ts";
 import {

@@ -1,13 +1,8 @@
 import { PushError } from "@push/client/protocol";
 import { MAX_TOKEN } from "../access/authenticator.ts";
 import type { Identity } from "../access/identity.ts";
-import {
-  faultOf,
-  MAX_REVOKED,
-  revocationInfo,
-  revocationsOf,
-  type RevokeQuery,
-} from "../access/revoking.ts";
+import { carryOut } from "../access/revoke.ts";
+import { faultOf, MAX_REVOKED, revocationInfo, type RevokeQuery } from "../access/revoking.ts";
 import { isSubject } from "../access/subject.ts";
 import { clientIdField, refuse, secondsField, stringField } from "../dialog/fields.ts";
 import type { Hub } from "../hub.ts";
@@ -53,24 +48,6 @@ export async function revocations(
       ...more,
     })),
   });
-}
-
-/**
- * Revokes, on all nodes; resolves once the store has it.
- *
- * @throws {PushError} as the store
- */
-export async function carryOut(hub: Hub, query: RevokeQuery): Promise<void> {
-  const { clock, audit, settings: { delivery, polling } } = hub.context;
-  const away = Math.max(delivery.sessionGrace, 2 * polling.longPollTimeout);
-  const entries = revocationsOf(query, clock.now(), away);
-  for (const { kind, name } of entries) {
-    const { subject, clientId } = query;
-    audit.revoked(kind === "token" ? { tokenId: name } : { subject, clientId });
-  }
-  await Promise.all(entries.map((entry) => hub.revocations.revoke(entry)));
-  const { subject, clientId } = query;
-  if (subject !== undefined && clientId !== undefined) await hub.forget(subject, clientId);
 }
 
 function subjectField(frame: Body["frame"], field: string): string | undefined {

@@ -7,7 +7,6 @@ const LIMITS: readonly (readonly [code: Code, limit: string, isBoth?: true])[] =
   ["message_too_large", "maxMessageBytes"],
   ["metadata_too_large", "maxMetadataBytes"],
   ["nesting_too_deep", "maxNesting"],
-  ["invalid_channel", "maxChannelName"],
   ["too_many_channels", "maxChannels"],
   ["too_many_stored_channels", "maxStoredChannels"],
   ["too_many_sessions", "maxSessions", true],

@@ -119,6 +119,21 @@ function published(gateway: FakeGateway): unknown[] {
   return gateway.of("channel.publish").map(({ data }) => data);
 }
 
+/** A store that takes its time to write. */
+function slowStore(storage: FakeStorage, clock: ManualClock): OutboxStore {
+  const plain = storageStore(storage);
+  return {
+    ...plain,
+    put: (kept) =>
+      new Promise((resolve) =>
+        void clock.schedule(50, () => {
+          plain.put(kept);
+          resolve();
+        })
+      ),
+  };
+}
+
 Deno.test("publishes of several channels leave in the order of the calls, without those taken back", async () => {
   const { client, gateway, settle } = setUp();
   const abort = new AbortController();
@@ -574,17 +589,7 @@ Deno.test("what another page has sent is not written down again by one that was 
   before.client.publish("a", 1).catch(() => {});
   await clock.advance(0);
   const next = reload(storage, before);
-  const plain = storageStore(next);
-  const slow: OutboxStore = {
-    ...plain,
-    put: (kept) =>
-      new Promise((resolve) =>
-        void clock.schedule(50, () => {
-          plain.put(kept);
-          resolve();
-        })
-      ),
-  };
+  const slow = slowStore(next, clock);
   const page = new KeptPage(next, gateway, clock, {}, {}, slow);
   await page.client.connect();
   await clock.advance(10);
@@ -617,17 +622,7 @@ Deno.test("a large publish that was kept is not forgotten without a word", async
 Deno.test("what settles while it is being written down does not stay in a slow store", async () => {
   const storage = new FakeStorage();
   const [gateway, clock] = [new FakeGateway(), new ManualClock()];
-  const plain = storageStore(storage);
-  const slow: OutboxStore = {
-    ...plain,
-    put: (kept) =>
-      new Promise((resolve) =>
-        void clock.schedule(50, () => {
-          plain.put(kept);
-          resolve();
-        })
-      ),
-  };
+  const slow = slowStore(storage, clock);
   const page = new KeptPage(storage, gateway, clock, {}, {}, slow);
   const abort = new AbortController();
   const code = codeOf(page.client.publish("a", 1, abort));

@@ -4,6 +4,7 @@ import { clusterSuite, storeSuite } from "../../../server/testing/mod.ts";
 import { LIMITS, RETENTION } from "../kv/support/files.ts";
 import { startRedis } from "../../support/redis.ts";
 import { redisSettings } from "../redis/support/settings.ts";
+import { twoNodes } from "../redis/support/two_nodes.ts";
 
 const redis = await startRedis({ appendonly: false });
 let cases = 0;
@@ -38,16 +39,7 @@ clusterSuite({
     const [a, b] = [new MixedStore(terms), new MixedStore(terms)];
     await a.open();
     await b.open();
-    return {
-      a: a.cluster,
-      b: b.cluster,
-      // What is kept for a time is so by the clock of Redis.
-      pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      cleanUp: async () => {
-        await a[Symbol.asyncDispose]();
-        await b[Symbol.asyncDispose]();
-      },
-    };
+    return twoNodes(a, b);
   },
   test: (name, fn) => Deno.test(name, fn),
 });

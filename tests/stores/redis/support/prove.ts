@@ -3,6 +3,7 @@ import { RedisStore } from "../../../../server/stores/redis/store.ts";
 import { clusterSuite, storeSuite } from "../../../../server/testing/mod.ts";
 import { redisSettings } from "./settings.ts";
 import { openRedisStore } from "./store.ts";
+import { twoNodes } from "./two_nodes.ts";
 
 let cases = 0;
 
@@ -38,16 +39,7 @@ export function proveRedisStore(
     open: async () => {
       const options = { ...redis, prefix: `case${++cases}:` };
       const [a, b] = [await openRedisStore(options), await openRedisStore(options)];
-      return {
-        a: a.cluster,
-        b: b.cluster,
-        // What is kept for a time is so by the clock of Redis.
-        pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-        cleanUp: async () => {
-          await a[Symbol.asyncDispose]();
-          await b[Symbol.asyncDispose]();
-        },
-      };
+      return twoNodes(a, b);
     },
     test,
   });
