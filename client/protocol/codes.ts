@@ -45,6 +45,7 @@ export type Code =
   | "too_many_publishes"
   | "too_many_polls"
   | "too_many_stored_channels"
+  | "channel_name_too_long"
   | "metadata_too_large"
   | "gap"
   | "unavailable"
@@ -97,6 +98,7 @@ const CLOSES: { readonly [code in Code]: number } = {
   too_many_publishes: 1,
   too_many_polls: 1,
   too_many_stored_channels: 0,
+  channel_name_too_long: 0,
   metadata_too_large: 0,
   gap: 0,
   unavailable: 4003,

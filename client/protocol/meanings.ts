@@ -166,6 +166,11 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
     "The gateway has as many channels as it may store.",
     "Use one that exists, or raise push.limits.maxStoredChannels.",
   ],
+  channel_name_too_long: [
+    400,
+    "The channel's name is longer than the gateway accepts.",
+    "Use a shorter name, or raise push.limits.maxChannelName.",
+  ],
 
   // The log.
   gap: [

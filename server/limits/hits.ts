@@ -9,6 +9,7 @@ const LIMITS: readonly (readonly [code: Code, limit: string, isBoth?: true])[] =
   ["nesting_too_deep", "maxNesting"],
   ["too_many_channels", "maxChannels"],
   ["too_many_stored_channels", "maxStoredChannels"],
+  ["channel_name_too_long", "maxChannelName"],
   ["too_many_sessions", "maxSessions", true],
   ["too_many_connections", "maxConnections"],
   ["too_many_from_address", "maxConnectionsPerAddress"],

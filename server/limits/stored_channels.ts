@@ -54,7 +54,7 @@ export class StoredChannels {
    * Lets a channel be used.
    *
    * @returns nothing where that is known at once
-   * @throws {PushError} rejects with `too_many_stored_channels`, `invalid_channel`; as the store
+   * @throws {PushError} rejects with `too_many_stored_channels`, `channel_name_too_long`; as the store
    */
   admit(name: string): Promise<void> | undefined {
     const { most, longest, clock } = this.#parts;
@@ -62,7 +62,7 @@ export class StoredChannels {
     if (name.length > longest) {
       const refused = Promise.reject(
         new PushError(
-          "invalid_channel",
+          "channel_name_too_long",
           `A channel's name may have at most ${longest} characters (maxChannelName).`,
         ),
       );

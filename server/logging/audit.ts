@@ -30,6 +30,7 @@ const KINDS: ReadonlyMap<Code, Kind> = new Map<Code, Kind>([
   ["message_too_large", "limit"],
   ["metadata_too_large", "limit"],
   ["nesting_too_deep", "limit"],
+  ["channel_name_too_long", "limit"],
   ["handshake_timeout", "limit"],
 ]);
 
@@ -110,15 +111,11 @@ export class Audit {
     this.#log.write("limit.hit", { code, ...picked(who), action, channel });
   }
 
-  /**
-   * Something was revoked.
-   *
-   * @param count connections of this node that were closed for it, if that is known
-   */
-  revoked({ subject, clientId, tokenId }: Revoked, count?: number): void {
+  /** Something was revoked. */
+  revoked({ subject, clientId, tokenId }: Revoked): void {
     // A token's hash would tell it, if it is one that can be guessed; its beginning does not.
     const short = tokenId?.slice(0, SHOWN_ID);
-    this.#log.write("token.revoked", { subject, clientId, tokenId: short, count });
+    this.#log.write("token.revoked", { subject, clientId, tokenId: short });
   }
 }
 

@@ -239,12 +239,13 @@ export const RATES: Effects = {
       assertEquals((await client.ask({ ...publish, channel: "right" })).type, "channel.published");
       for (const type of ["channel.publish", "channel.subscribe", "channel.create"]) {
         const { code, message } = await client.ask({ ...publish, type, channel: "longer" });
-        assertEquals(code, "invalid_channel");
+        assertEquals(code, "channel_name_too_long");
         assertMatch(message, /at most 5 characters \(maxChannelName\)/);
       }
       const body = { channel: "longer", data: 1 };
       const refused = await ask(`${gateway.http}/api/push/publish`, { body });
-      assertEquals([refused.status, refused.body.code], [400, "invalid_channel"]);
+      assertEquals([refused.status, refused.body.code], [400, "channel_name_too_long"]);
+      assertEquals(await hits(gateway, "maxChannelName"), 4);
     },
   },
   "push.limits.maxTakeovers": {
