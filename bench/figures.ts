@@ -16,14 +16,19 @@ export function show(number: number): string {
   return Math.round(number).toLocaleString("en");
 }
 
-/** Says where the figures come from: what else the machine did counts, too. */
-export function printMachine(...more: readonly string[]): void {
+/** Where the figures come from: what else the machine did counts, too. */
+export function machine(...more: readonly string[]): string {
   const load = Deno.loadavg()[0].toFixed(1);
   const words = [
     `${navigator.hardwareConcurrency} cores, load ${load}`,
     `Deno ${Deno.version.deno}`,
   ];
-  console.log([...words, ...more].join(", "));
+  return [...words, ...more].join(", ");
+}
+
+/** Says where the figures come from. */
+export function printMachine(...more: readonly string[]): void {
+  console.log(machine(...more));
 }
 
 /** Bytes as KiB. */

@@ -10,13 +10,23 @@ export class Measured {
 
   /** Starts a Deno program; its standard output is read line by line. */
   static start(program: string, ...args: string[]): Measured {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", program, ...args],
+    return Measured.command([Deno.execPath(), "run", "-A", "--quiet", program, ...args]);
+  }
+
+  /** Starts any program. */
+  static command([program, ...args]: readonly string[]): Measured {
+    const child = new Deno.Command(program, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     return new Measured(child);
+  }
+
+  /** Number of the process. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** The next line that it prints. */

@@ -93,13 +93,15 @@ async function publishes(
     const channel = publisher % CHANNELS;
     while (performance.now() < end) {
       const n = next[publisher]++;
-      const { seq, duplicate } = await publishers[channel].publish({
+      const [outcome] = await publishers[channel].publish([{
         id: hasIds ? `bench-${publisher}-${n}` : undefined,
         subject: "anonymous",
         origin: `n:client-${publisher}:anonymous`,
         source: `client-${publisher}`,
         payload: JSON.stringify({ by: publisher, n, p: PADDING }),
-      });
+      }]);
+      if (outcome instanceof Error) throw outcome;
+      const { seq, duplicate } = outcome;
       if (duplicate || accepted[channel][seq] !== undefined) {
         throw new Error(`Number ${seq} of channel ${channel} was given twice.`);
       }

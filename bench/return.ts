@@ -72,8 +72,8 @@ try {
 }
 
 async function fromBare(): Promise<Cost> {
-  await using server = Measured.start(new URL("bare.ts", import.meta.url).pathname, `${messages}`);
-  const url = `ws://127.0.0.1:${await server.lineAfter("port ")}/late`;
+  await using server = Measured.start(new URL("late.ts", import.meta.url).pathname, `${messages}`);
+  const url = `ws://127.0.0.1:${await server.lineAfter("port ")}/`;
   await using crowd = new Crowd({ url, wire: "bare", clients, channel: CHANNEL });
   // The gateway's clients have been there before, too; its process was started anew.
   const before = await server.cpuSeconds();

@@ -1,3 +1,4 @@
+import { ACK_PART, MAX_ACK_WAIT, MAX_ACKS } from "./bounds.ts";
 import type { Channel } from "./channel.ts";
 import type { Cancel } from "./clock.ts";
 import type { Json } from "./protocol/frames.ts";
@@ -8,26 +9,16 @@ export interface Acks {
   /** One more message waits to be acknowledged. @param data its payload */
   settled(data: Json): void;
   /** Acknowledges what is settled. What is settled without a connection waits for the next one. */
-  flush(): void;
+  flushAcks(): void;
   /** A connection has begun: acknowledges and renews on it. */
-  start(): void;
+  startAcks(): void;
   /** The connection is gone. The next one states positions, which say more than any acknowledgement. */
-  stop(): void;
+  stopAcks(): void;
 }
-
-/** Longest wait for more to acknowledge, in milliseconds (contract, "Wire"). */
-const MAX_WAIT = 200;
-/** Most messages in one frame: as many ranges as a gateway reads (`isRanges`). */
-const MAX_COUNT = 4096;
-/**
- * Part of the window's bytes, counted in UTF-16 code units, that is acknowledged at once: as JSON one
- * of them is at most 6 bytes, so this comes before the window is full.
- */
-const MAX_PART = 1 / 8;
 
 /** Makes the acknowledgements of a session. */
 export function acksOf(session: Session): Acks {
-  const { settings: { clock }, wire, terms } = session;
+  const { terms, clock } = session;
   let count = 0;
   let size = 0;
   let cancelFlush: Cancel | undefined;
@@ -36,49 +27,50 @@ export function acksOf(session: Session): Acks {
   const renewed: Set<string> = new Set();
 
   const flowing = (): Channel[] =>
-    [...session.channels.wanted.values()].filter(({ state }) => state === "flowing");
+    [...session.channels.values()].filter(({ state }) => state === "flowing");
   const clear = (): void => {
     cancelFlush?.();
     cancelFlush = undefined;
     count = size = 0;
   };
-  const flush = (): void => {
+  const flushAcks = (): void => {
     clear();
-    const acks = wire.link ? flowing().flatMap(({ inbox }) => inbox.takeAck() ?? []) : [];
+    const acks = session.link ? flowing().flatMap((channel) => channel.takeAck()) : [];
     if (!acks[0]) return;
-    wire.send({ type: "ack", acks });
+    session.send({ type: "ack", acks });
     session.save();
   };
   const planRenewal = (): void => {
     cancelRenewal = clock.schedule(terms.ackTimeout / 3, () => {
       planRenewal();
-      const renew = flowing().flatMap(({ name: channel, inbox }) => {
-        inbox.refuseAgain();
-        const { idle } = inbox;
+      const renew = flowing().flatMap((each) => {
+        const { name: channel } = each;
+        each.refuseAgain();
+        const idle = each.idle();
         // Each renewal replaces the one before, so an empty one ends it.
         const isNamed = idle.ranges[0] ? renewed.add(channel) : renewed.delete(channel);
         return isNamed ? { channel, ...idle } : [];
       });
-      if (renew[0]) wire.send({ type: "renew", renew });
+      if (renew[0]) session.send({ type: "renew", renew });
     });
   };
   return {
     settled(data) {
-      if (!wire.link) return;
+      if (!session.link) return;
       count++;
       size += sizeOf(data);
-      if (count >= Math.min(terms.window / 2, MAX_COUNT) || size >= terms.windowBytes * MAX_PART) {
-        flush();
+      if (count >= Math.min(terms.window / 2, MAX_ACKS) || size >= terms.windowBytes * ACK_PART) {
+        flushAcks();
       } else {
-        cancelFlush ??= clock.schedule(Math.min(MAX_WAIT, terms.ackTimeout / 4), flush);
+        cancelFlush ??= clock.schedule(Math.min(MAX_ACK_WAIT, terms.ackTimeout / 4), flushAcks);
       }
     },
-    flush,
-    start() {
-      flush();
+    flushAcks,
+    startAcks() {
+      flushAcks();
       if (terms.delivery) planRenewal();
     },
-    stop() {
+    stopAcks() {
       clear();
       cancelRenewal?.();
       renewed.clear();

@@ -2,9 +2,8 @@ import { LATE } from "./deferred.ts";
 import { isConnected, readError, readIncoming } from "./incoming.ts";
 import type { Ending, Transport } from "./lifecycle.ts";
 import { openHttp } from "./links/http.ts";
-import { endingOf, type Link, type LinkEvents } from "./links/link.ts";
+import { endingOf, type Link, type LinkEvents, type LinkSettings } from "./links/link.ts";
 import { openWebSocket } from "./links/websocket.ts";
-import type { ClientSettings } from "./options.ts";
 import type { ConnectedFrame } from "./protocol/frames.ts";
 
 /** What an attempt tells: `frames` only after the acceptance. */
@@ -20,7 +19,7 @@ export interface AttemptEvents extends LinkEvents {
  */
 export function attempt(
   transport: Transport,
-  settings: ClientSettings,
+  settings: LinkSettings,
   events: AttemptEvents,
 ): (ending?: Ending) => void {
   const { connectTimeout, requestTimeout, clock } = settings;

@@ -82,11 +82,11 @@ export class PushClient<C = any> implements AsyncDisposable {
    * @throws {RangeError} if something has a wrong value
    */
   constructor(url: string | URL, options?: ClientOptions) {
-    const { settings, outbox, emitter } = this.#session = sessionOf(checkOptions(url, options));
-    settings.outbox?.attach({
+    const { outbox, publish, report } = this.#session = sessionOf(checkOptions(url, options));
+    outbox?.attach({
       client: this,
-      send: outbox.publish,
-      report: (error, channel) => emitter.report(error, "outbox", { channel }),
+      send: publish,
+      report: (error, channel) => report(error, "outbox", { channel }),
     });
   }
 
@@ -102,7 +102,7 @@ export class PushClient<C = any> implements AsyncDisposable {
 
   /** Name of the client; `undefined` before the first connection if the gateway gives it. */
   get clientId(): string | undefined {
-    return this.#session.identity.clientId;
+    return this.#session.clientId;
   }
 
   /**
@@ -110,17 +110,17 @@ export class PushClient<C = any> implements AsyncDisposable {
    * token if that has one of its own. `undefined` before the first connection.
    */
   get knownAs(): string | undefined {
-    return this.#session.identity.knownAs;
+    return this.#session.knownAs;
   }
 
   /** How frames travel now; `undefined` without a connection. */
   get transport(): Transport | undefined {
-    return this.#session.connector.transport;
+    return this.#session.transport;
   }
 
   /** State of the client; `on("state", …)` tells of changes, with their reasons. */
   get state(): StateName {
-    return this.#session.connector.state.name;
+    return this.#session.state;
   }
 
   /**
@@ -197,16 +197,15 @@ export class PushClient<C = any> implements AsyncDisposable {
     );
     const { start, signal } = options;
     const session = this.#open();
-    const { channels } = session;
     const [name] = Object.keys(start);
-    if (name && channels.wanted.get(channel)?.members.size) {
+    if (name && session.channels.get(channel)?.members.size) {
       throw new TypeError(`'${name}' is not possible: ${channel} is subscribed already`);
     }
     signal?.throwIfAborted();
     const subscription = subscriptionOf(session, channel, handler, options);
     const { unsubscribe } = subscription;
     try {
-      const ready = channels.ready(channel, signal);
+      const ready = session.channels.get(channel)!.ready(signal);
       // After the wait's own listener, which gives the reason.
       signal?.addEventListener("abort", unsubscribe);
       await ready;
@@ -225,7 +224,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    */
   async unsubscribe(channel: ChannelName<C>): Promise<void> {
     checkChannel(channel);
-    await this.#session.channels.leaveAll(channel);
+    await this.#session.channels.get(channel)?.drop();
   }
 
   /**
@@ -245,9 +244,9 @@ export class PushClient<C = any> implements AsyncDisposable {
     checkChannel(channel);
     const json = jsonOf("data", data);
     const { id, echo, timeout, signal } = members(options, PUBLISH);
-    const { settings, outbox } = this.#open();
-    const { random, publishTimeout } = settings;
-    return await (settings.outbox ?? outbox).publish(
+    const session = this.#open();
+    const { random, publishTimeout } = session;
+    return await (session.outbox ?? session).publish(
       { type: "channel.publish", channel, id: id ?? randomId(random), echo: echo || undefined },
       json,
       timeout === undefined ? publishTimeout : 1000 * timeout,
@@ -320,7 +319,7 @@ export class PushClient<C = any> implements AsyncDisposable {
     const said = { status, metadata: metadataOf(metadata) };
     const frame = { type: "presence.heartbeat", ...said } as const;
     await this.#ask(options, frame, "presence.heartbeat_ack", () => {
-      this.#session.heartbeat.status = said;
+      this.#session.status = said;
       return true;
     });
   }
@@ -338,7 +337,7 @@ export class PushClient<C = any> implements AsyncDisposable {
       "presence.list",
       readPresence,
     );
-    this.#session.emitter.emit("presence_list", { channel: channel ?? null, clients });
+    this.#session.emit("presence_list", { channel: channel ?? null, clients });
     return clients;
   }
 
@@ -355,10 +354,10 @@ export class PushClient<C = any> implements AsyncDisposable {
   on<K extends EventName>(event: K, listener: (value: ClientEvents<C>[K]) => unknown): () => void {
     check("event", event, EVENT);
     check("listener", listener, "function");
-    const { listeners, emitter } = this.#session;
+    const session = this.#session;
     return event === "channel_message"
-      ? listeners.on(listener as MessageHandler<Json>)
-      : emitter.on(event, listener as (value: ClientEvents[K]) => unknown);
+      ? session.listen(listener as MessageHandler<Json>)
+      : session.on(event, listener as (value: ClientEvents[K]) => unknown);
   }
 
   /**
@@ -391,7 +390,7 @@ export class PushClient<C = any> implements AsyncDisposable {
     read: (reply: Incoming) => T | undefined,
   ): Promise<T> {
     const signal = members(options, WAIT).signal;
-    return await this.#open().requests.ask(
+    return await this.#open().ask(
       frame,
       (reply) => reply.type === type ? read(reply) : undefined,
       signal,

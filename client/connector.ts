@@ -1,3 +1,4 @@
+import { LEAVE_TIMEOUT, STEADY } from "./bounds.ts";
 import { attempt } from "./attempt.ts";
 import { backoffDelay } from "./backoff.ts";
 import type { Cancel } from "./clock.ts";
@@ -11,34 +12,25 @@ import { termsOf } from "./terms.ts";
  * Decides what the client does next, and does it: opens links, waits, looks for a better one, gives
  * up. One round tries every transport once, and then waits.
  */
-export interface Connector {
-  /** State now. */
-  readonly state: State;
-  /** How frames travel now. */
-  readonly transport: Transport | undefined;
+export interface Connector extends State {
   /** How each transport failed the last time: its code, and the reason in words. */
   readonly failures: { readonly [name in Transport]?: string };
   /** Begins to connect, where nothing is under way. */
-  connect(): void;
+  begin(): void;
   /** The network or the page is back. */
   wake(): void;
   /** Leaves on purpose. @returns a promise that fulfills when all is said; it never rejects */
-  leave(forget: boolean): Promise<void>;
+  goodbye(forget: boolean): Promise<void>;
   /** Gives the link in use up without waiting for its end. */
   abandon(reason: string): void;
 }
 
-/** Milliseconds after which a connection counts as steady. */
-const STEADY = 10_000;
-/** Milliseconds that a goodbye may take. */
-const LEAVE_TIMEOUT = 2000;
 /** Wait for a better transport, in milliseconds: random between half and the whole of it. */
 const LOOK_DELAY = { min: 2500, max: 30_000 };
 
 /** Makes the connector of a session. */
 export function connectorOf(session: Session): Connector {
-  const { settings, wire, identity, acks, channels, heartbeat, refresh, requests } = session;
-  const { transports, autoReconnect, reconnectDelay, clock, random } = settings;
+  const { transports, clock, random } = session;
   const failures: { [name in Transport]?: string } = {};
   /** The transport in use or being tried. */
   let at = 0;
@@ -48,8 +40,8 @@ export function connectorOf(session: Session): Connector {
   let tries = 0;
   /** Looks for a better transport since the best one was in use: each waits longer than the last. */
   let looks = 0;
-  let isSteady = false;
-  let cancelSteady: Cancel | undefined;
+  /** When the client was accepted last. */
+  let since = 0;
   /** Ends the wait for the next round, or for the next look. */
   let cancelNext: Cancel | undefined;
   /** Gives up the link in use. */
@@ -61,12 +53,16 @@ export function connectorOf(session: Session): Connector {
   let said = Promise.resolve();
 
   /** What is done may change the state again; who listens hears of it after that. */
-  const move = (name: StateName, { code, reason }: Omit<State, "name">, act: () => void): void => {
-    const { state: { name: previous }, transport } = own;
-    own.state = { name, code, reason };
-    own.transport = name === "connected" ? transports[at] : undefined;
+  const move = (
+    state: StateName,
+    { code, reason }: Pick<State, "code" | "reason">,
+    act: () => void,
+  ): void => {
+    const { state: previous, transport } = session;
+    Object.assign(session, { state, code, reason });
+    session.transport = state === "connected" ? transports[at] : undefined;
     act();
-    if (name !== previous || own.transport !== transport) session.changed(previous);
+    if (state !== previous || session.transport !== transport) session.changed(previous);
   };
 
   /** Drops whatever was planned or under way. */
@@ -74,19 +70,17 @@ export function connectorOf(session: Session): Connector {
     era++;
     left = -1;
     abort?.();
-    abort = undefined;
-    cancelSteady?.();
     cancelNext?.();
   };
 
   const detach = (): void => {
-    if (!wire.link) return;
-    end = wire.link = undefined;
-    heartbeat.stop();
-    refresh();
-    acks.stop();
-    requests.disconnected();
-    channels.disconnected();
+    if (!session.link) return;
+    end = session.link = undefined;
+    session.stopBeat();
+    session.refresh();
+    session.stopAcks();
+    session.dropRequests();
+    session.detachChannels();
   };
 
   const open = (transport: number, others = transports.length - 1): void => {
@@ -103,14 +97,16 @@ export function connectorOf(session: Session): Connector {
   };
 
   const lost = (ending: Ending): void => {
-    const { name } = own.state;
+    const { state } = session;
     // A gateway that answered is reachable: another transport would hear the same. One that can no
     // longer be reached, and could not for long, may be reached in another way.
+    const isSteady = session.transport && clock.now() - since >= STEADY;
     const isBlocked = !ending.final && ending.code === "connection_failed" && !isSteady;
+    if (isSteady) tries = 0;
     if (isBlocked && left > 0) {
-      return move(name, ending, () => open((at + 1) % transports.length, left - 1));
+      return move(state, ending, () => open((at + 1) % transports.length, left - 1));
     }
-    if (ending.final || !autoReconnect) {
+    if (ending.final || !session.autoReconnect) {
       return move("closed", ending, () => {
         end?.();
         detach();
@@ -118,10 +114,9 @@ export function connectorOf(session: Session): Connector {
       });
     }
     if (isBlocked) at = 0;
-    isSteady = false;
-    move(name === "connected" ? "reconnecting" : name, ending, () => {
+    move(state === "connected" ? "reconnecting" : state, ending, () => {
       clear();
-      cancelNext = clock.schedule(backoffDelay(tries, reconnectDelay, random), retry);
+      cancelNext = clock.schedule(backoffDelay(tries, session.reconnectDelay, random), retry);
     });
   };
 
@@ -147,28 +142,22 @@ export function connectorOf(session: Session): Connector {
       // A link may have come to receive over another transport than the one it was opened for.
       failures[isAccepted ? transports[at] : name] = `${code}: ${reason}`;
       if (isAccepted) detach();
-      else abort = undefined;
       if (!isTaken) return look(transport + 1);
       // A refusal that the client can do something about is none, and one that it cannot is final.
       // A poller that is not known any more may still have its session.
-      const isMended = !(isAccepted && code === "unknown_session") && identity.mend(code);
+      const isMended = !(isAccepted && code === "unknown_session") && session.mend(code);
       lost({ code, reason, final: !isMended && (final || code === "token_expired") });
     };
     const accepted = (): void => {
-      cancelSteady?.();
-      cancelSteady = clock.schedule(STEADY, () => {
-        tries = 0;
-        isSteady = true;
-      });
+      since = clock.now();
       at = transport;
       left = -1;
-      isSteady = false;
       const reason = `Connected over ${name}.`;
       move("connected", { reason }, () => transport ? look(transport) : looks = 0);
     };
     session.prepare().then(() => {
       if (wanted !== era) return;
-      const stream = name === "sse" && isLook && wire.link?.stream;
+      const stream = name === "sse" && isLook && session.link?.stream;
       if (stream) {
         return stream((failure) => {
           if (wanted !== era) return;
@@ -178,7 +167,7 @@ export function connectorOf(session: Session): Connector {
       }
       // To register takes the session over before anybody knows whether messages can come.
       if (isLook && name !== "websocket") return look(transport + 1);
-      const give = abort = attempt(name, settings, {
+      const give = abort = attempt(name, session, {
         hello() {
           if (!isTaken) {
             // From here on only the new link speaks: it states what came over the old one, and the
@@ -189,25 +178,25 @@ export function connectorOf(session: Session): Connector {
           }
           return session.hello();
         },
-        positions: channels.positions,
+        positions: session.positions,
         garbage: (what) => reportGarbage(session, what),
         frames(values) {
-          heartbeat.heard();
+          session.heard();
           for (const value of values) route(session, value);
         },
         accepted(link, frame) {
           isAccepted = true;
           abort = undefined;
           end = give;
-          wire.link = link;
+          session.link = link;
           Object.assign(session.terms, termsOf(frame));
-          identity.accepted(frame);
-          channels.connected(frame.subscriptions);
+          session.recognized(frame);
+          session.askChannels(frame.subscriptions);
           // Before the requests: a new status may be among them.
-          heartbeat.start();
-          refresh(frame.token_expires_in);
-          requests.resume();
-          acks.start();
+          session.startBeat();
+          session.refresh(frame.token_expires_in);
+          session.resume();
+          session.startAcks();
           session.hold();
           if (name !== "sse") return accepted();
           // A client is not connected before messages can come.
@@ -221,26 +210,25 @@ export function connectorOf(session: Session): Connector {
     });
   };
 
-  const own = {
-    state: { name: "idle", reason: "connect() was not called." } as State,
-    transport: undefined as Transport | undefined,
+  return {
+    state: "idle",
+    reason: "connect() was not called.",
     failures,
-    connect() {
+    begin() {
       tries = looks = 0;
-      isSteady = false;
       move("connecting", { reason: "connect() was called." }, () => open(0));
     },
     wake() {
-      if (own.transport) {
-        heartbeat.check();
-        wire.link?.renew?.();
-      } else if (left < 0 && own.state.name.endsWith("ing")) retry();
+      if (session.transport) {
+        session.checkBeat();
+        session.link?.renew?.();
+      } else if (left < 0 && session.state.endsWith("ing")) retry();
     },
-    leave(forget: boolean): Promise<void> {
-      if (own.state.name === "closed") return said;
+    goodbye(forget) {
+      if (session.state === "closed") return said;
       move("closed", { code: "disconnected", reason: "disconnect() was called." }, () => {
-        acks.flush();
-        const { link } = wire;
+        session.flushAcks();
+        const { link } = session;
         detach();
         clear();
         said = new Promise((resolve) => {
@@ -256,7 +244,6 @@ export function connectorOf(session: Session): Connector {
       });
       return said;
     },
-    abandon: (reason: string) => end?.(endingOf(reason)),
+    abandon: (reason) => end?.(endingOf(reason)),
   };
-  return own;
 }

@@ -1,7 +1,7 @@
+import { TURN } from "./bounds.ts";
 import type { PlacedMessage } from "./incoming.ts";
 import type { Link } from "./links/link.ts";
 import { Message } from "./message.ts";
-import type { Wire } from "./wire.ts";
 
 /** One received message on its way through the handlers of its channel. */
 export interface Entry {
@@ -17,20 +17,10 @@ export interface Entry {
   running: number;
   /** Seconds to wait before it is sent again, once a consumer has refused it. */
   delay?: number | undefined;
-  /** Milliseconds since the Unix epoch at which the refused message may come again. */
-  due: number;
+  /** When it may come again, in Unix milliseconds, once it is refused; absent while it is received. */
+  due?: number | undefined;
   /** The connection on which the gateway was told of the refusal. */
   toldOn?: Link | undefined;
-}
-
-/** How a {@linkcode Consumer} takes messages. */
-export interface ConsumerOptions {
-  /** Messages that it takes at first. */
-  readonly room: number;
-  /** Takes one message. Must not throw. */
-  readonly hand: (message: Message) => void;
-  /** Told when a message that was handed out has been acknowledged or refused. */
-  readonly settled?: () => void;
 }
 
 /**
@@ -54,7 +44,8 @@ export interface Consumer {
 
 /** What a {@linkcode Consumer} needs of its channel. */
 export interface ConsumerContext {
-  readonly wire: Wire;
+  /** Whether the client is closed: then no message is handed out. */
+  isClosed(): boolean;
   /** Whether an entry may still be handed out: not if the session that it came in is over. */
   isAlive(entry: Entry): boolean;
   /** A consumer is done with an entry. @param delay as of {@linkcode Entry.delay}, if it has refused it */
@@ -62,9 +53,6 @@ export interface ConsumerContext {
   /** A consumer is gone; what it has not finished goes to the others, or waits for the next one. */
   left(consumer: Consumer, unfinished: readonly Entry[]): void;
 }
-
-/** Most messages that are handed out before others get their turn. */
-const TURN = 64;
 
 /** Takes an item out of a short list. @returns whether it was in */
 export function remove<T>(list: T[], item: T): boolean {
@@ -74,10 +62,16 @@ export function remove<T>(list: T[], item: T): boolean {
   return at >= 0;
 }
 
-/** Makes a consumer. @param context its channel @param options how it takes */
+/**
+ * How a {@linkcode Consumer} takes messages: so many at first, each by `hand`, which must not throw;
+ * `settled` is told when one that was handed out has been acknowledged or refused.
+ */
+export type Taking = [room: number, hand: (message: Message) => void, settled?: () => void];
+
+/** Makes a consumer. @param context its channel @param taking how it takes */
 export function consumerOf(
-  { wire, isAlive, finish, left }: ConsumerContext,
-  { room, hand, settled }: ConsumerOptions,
+  { isClosed, isAlive, finish, left }: ConsumerContext,
+  ...[room, hand, settled]: Taking
 ): Consumer {
   const queue: Set<Entry> = new Set();
   /** Handed out, and neither settled nor given back. */
@@ -104,7 +98,7 @@ export function consumerOf(
       isPlanned = false;
       let left = TURN;
       for (const entry of queue) {
-        if (room <= 0 || wire.isClosed) return;
+        if (room <= 0 || isClosed()) return;
         if (left-- === 0) return pump();
         begin(entry);
       }

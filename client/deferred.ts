@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { ClientSettings } from "./options.ts";
 import type { Code } from "./protocol/codes.ts";
 import { PushError } from "./protocol/error.ts";
 
@@ -51,9 +51,14 @@ export class Deferred<T> {
     return this;
   }
 
-  /** Rejects with this code, `delay` milliseconds from now. */
-  rejectedAfter(clock: Clock, delay: number, code: Code, detail: string = LATE): this {
-    return this.whenSettled(clock.schedule(delay, () => this.reject(new PushError(code, detail))));
+  /** Rejects with this code when what takes a request too long has passed. */
+  rejectedAfter(
+    { clock, requestTimeout }: Pick<ClientSettings, "clock" | "requestTimeout">,
+    code: Code = "disconnected",
+    detail: string = LATE,
+  ): this {
+    const late = (): void => this.reject(new PushError(code, detail));
+    return this.whenSettled(clock.schedule(requestTimeout, late));
   }
 
   #close(): unknown {

@@ -57,22 +57,21 @@ export interface ChannelDiagnosis {
 
 /** Says how things stand. Never rejects. */
 export async function diagnose(session: Session): Promise<Diagnosis> {
-  const { connector, identity, settings, channels, terms, outbox } = session;
-  const { socketUrl, httpUrl, fetch, clock, requestTimeout, clientId } = settings;
-  const { origin, pathname, search, searchParams } = new URL(socketUrl);
+  const { fetch, clock, failures, clientId } = session;
+  const { origin, pathname, search, searchParams } = new URL(session.socketUrl);
   const over = new AbortController();
   const begun = clock.now();
   const answer = new Deferred<string>()
-    .rejectedAfter(clock, requestTimeout, "connection_failed")
+    .rejectedAfter(session, "connection_failed")
     .whenSettled(() => over.abort());
   const ask = async (): Promise<void> => {
-    const response = await fetch(`${httpUrl}/health`, { signal: over.signal });
+    const response = await fetch(`${session.httpUrl}/health`, { signal: over.signal });
     const text = await response.text();
     answer.resolve(`${response.status} after ${clock.now() - begun} ms: ${text.slice(0, 200)}`);
   };
   ask().catch(answer.reject);
   const health = await answer.promise.catch(String);
-  const { name: state, code, reason } = connector.state;
+  const { state, code, reason } = session;
   const { navigator, process } = globalThis as unknown as Runtime;
   const told: Diagnosis = {
     version: VERSION,
@@ -82,14 +81,14 @@ export async function diagnose(session: Session): Promise<Diagnosis> {
     code,
     reason,
     action: code && actionOf(code),
-    transport: connector.transport,
-    failures: connector.failures,
-    clientId: identity.clientId,
-    named: clientId !== undefined,
-    terms: { ...terms },
-    outbox: outbox.waiting.size,
-    channels: [...channels.wanted.values()].map(({ name, state, inbox: { position } }) => {
-      const { epoch, seq, open = [] } = position ?? {};
+    transport: session.transport,
+    failures,
+    clientId,
+    named: session.isNamed,
+    terms: { ...session.terms },
+    outbox: session.unanswered.size,
+    channels: [...session.channels.values()].map(({ name, state, position }) => {
+      const { epoch, seq, open = [] } = position() ?? {};
       const unsettled = open.reduce((sum, n, i) => i % 2 ? sum + n + 1 : sum - n, 0);
       return { channel: name, flowing: state === "flowing", epoch, seq, unsettled };
     }),
@@ -97,7 +96,13 @@ export async function diagnose(session: Session): Promise<Diagnosis> {
   };
   // What others say may hold anything, and errors of the runtime may hold the address. To hide a word
   // of less than four characters would make the rest unreadable.
-  const secrets = [...identity.secrets, search, ...searchParams.values()];
+  const secrets = [
+    session.secret,
+    session.token,
+    session.authToken,
+    search,
+    ...searchParams.values(),
+  ];
   const hide = (text: string, secret: unknown): string =>
     isText(secret) && secret.length > 3 ? text.replaceAll(secret, "…") : text;
   const text = JSON.stringify(

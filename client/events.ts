@@ -125,10 +125,10 @@ export interface Emitter {
 }
 
 /** Makes an {@linkcode Emitter}. */
-export function emitterOf(): Emitter {
+export function emitterOf(session: Emitter): Emitter {
   const listeners: { [K in EventName]?: Set<{ readonly call: Listener<never> }> } = {};
   const show = (error: unknown): void => console.error("Push:", error);
-  const emitter: Emitter = {
+  return {
     on(event, call) {
       // The same function added twice is two listeners.
       const entry = { call };
@@ -143,13 +143,12 @@ export function emitterOf(): Emitter {
       for (const { call } of all) {
         // A throw becomes a rejection; the call itself is made at once.
         (async () => await call(value as never))().catch((error) =>
-          isError ? show(error) : emitter.report(error, "listener")
+          isError ? show(error) : session.report(error, "listener")
         );
       }
     },
     report(error, origin, { channel, message } = {}) {
-      emitter.emit("error", { error, origin, channel: channel ?? message?.channel, message });
+      session.emit("error", { error, origin, channel: channel ?? message?.channel, message });
     },
   };
-  return emitter;
 }

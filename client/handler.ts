@@ -1,3 +1,4 @@
+import { MAX_RETRY_DELAY } from "./bounds.ts";
 import type { Consumer } from "./consumer.ts";
 import type { ClientError } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
@@ -21,21 +22,17 @@ export interface HandlerOptions {
   readonly schema?: Schema | undefined;
 }
 
-/** Seconds before a message is sent again to a handler that threw: the first time, and at most. */
-const RETRY_DELAY = 1;
-const MAX_RETRY_DELAY = 3600;
-
 /** Runs `handler` for every message of a channel. A throw refuses the message for a growing while. */
 export function attachHandler<T>(
-  { terms, emitter }: Session,
+  session: Session,
   inbox: Inbox,
   handler: MessageHandler<T>,
   { ack = "auto", concurrency = 1, schema }: HandlerOptions,
 ): Consumer {
   const failed = (message: Message, error: unknown, origin: ClientError["origin"]): void => {
-    const delay = RETRY_DELAY * terms.retryBackoff ** message.retryCount;
+    const delay = session.terms.retryBackoff ** message.retryCount;
     message.nack({ delay: Math.min(delay, MAX_RETRY_DELAY) });
-    emitter.report(error, origin, { message });
+    session.report(error, origin, { message });
     if (ack !== "manual") consumer.more();
   };
   const done = (message: Message): void => {
@@ -61,10 +58,7 @@ export function attachHandler<T>(
       (data) => run(Object.assign(message, { data })),
       (error) => failed(message, error, "schema"),
     );
-  const consumer = inbox.attach({
-    room: concurrency,
-    hand: schema ? check : run,
-    ...ack === "manual" && { settled: () => consumer.more() },
-  });
+  const settled = ack === "manual" ? (): void => consumer.more() : undefined;
+  const consumer = inbox.attach(concurrency, schema ? check : run, settled);
   return consumer;
 }

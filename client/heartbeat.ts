@@ -1,3 +1,4 @@
+import { CHECK_TIMEOUT, GRACE, PING_INTERVAL } from "./bounds.ts";
 import type { Cancel } from "./clock.ts";
 import type { HeartbeatFrame } from "./protocol/frames.ts";
 import type { Session } from "./session.ts";
@@ -10,74 +11,61 @@ export interface Heartbeat {
   /** What the next beats say of the client. */
   status: Pick<HeartbeatFrame, "status" | "metadata">;
   /** A connection has begun. */
-  start(): void;
+  startBeat(): void;
   /** The connection is gone. */
-  stop(): void;
+  stopBeat(): void;
   /** The other side has said something. */
   heard(): void;
   /** Asks for a sign of life, to come soon: the page slept, or the network changed. */
-  check(): void;
+  checkBeat(): void;
 }
-
-/** Milliseconds between signs of life where the gateway knows no presence. */
-const PING_INTERVAL = 25_000;
-/** Milliseconds of silence beyond the interval after which a connection counts as lost. */
-const GRACE = 10_000;
-/** Parts that the silence is measured in: what is heard costs no timer, and may count a part late. */
-const PARTS = 5;
-/** Milliseconds in which a connection that is asked for a sign of life must give one. */
-const CHECK_TIMEOUT = 5000;
 
 /** Makes the heartbeat of a session. */
 export function heartbeatOf(session: Session): Heartbeat {
-  const { settings: { clock, heartbeatInterval = Infinity }, wire, terms } = session;
-  let interval = 0;
+  const { terms, heartbeatInterval = Infinity } = session;
+  /** Milliseconds between ticks, of which every second one is a beat. */
+  let half = 0;
+  /** Ticks since something was heard: counted, because what is heard often must cost nothing. */
   let quiet = 0;
-  let cancelBeat: Cancel | undefined;
-  let cancelWatch: Cancel | undefined;
+  /** Whether this tick is none of the beats. */
+  let isOff = false;
+  let cancel: Cancel | undefined;
   const beat = (): void =>
-    wire.send(
-      terms.heartbeatInterval ? { type: "presence.heartbeat", ...own.status } : { type: "ping" },
+    session.send(
+      terms.heartbeatInterval
+        ? { type: "presence.heartbeat", ...session.status }
+        : { type: "ping" },
     );
-  const plan = (): void => {
-    cancelBeat = clock.schedule(interval, () => {
-      beat();
-      plan();
+  const tick = (delay = half): void => {
+    cancel?.();
+    cancel = session.clock.schedule(delay, () => {
+      if (++quiet * half > 2 * half + GRACE) {
+        session.stopBeat();
+        return session.abandon("Nothing was heard for too long.");
+      }
+      isOff = !isOff;
+      if (!isOff) beat();
+      tick();
     });
   };
-  const watch = (delay = (interval + GRACE) / PARTS): void => {
-    cancelWatch?.();
-    cancelWatch = clock.schedule(delay, () => {
-      if (++quiet <= PARTS) return watch();
-      own.stop();
-      session.connector.abandon("Nothing was heard for too long.");
-    });
-  };
-  const own: Heartbeat = {
+  return {
     status: {},
-    start() {
-      own.stop();
-      interval = Math.min(terms.heartbeatInterval || PING_INTERVAL, heartbeatInterval);
+    startBeat() {
+      half = Math.min(terms.heartbeatInterval || PING_INTERVAL, heartbeatInterval) / 2;
       // The gateway does not remember the status of a client that it had lost.
-      if (terms.heartbeatInterval && own.status.status) beat();
-      plan();
-      own.heard();
-      watch();
+      if (terms.heartbeatInterval && session.status.status) beat();
+      isOff = false;
+      quiet = 0;
+      tick();
     },
-    stop() {
-      cancelBeat?.();
-      cancelWatch?.();
-      cancelWatch = undefined;
-    },
+    stopBeat: () => cancel?.(),
     heard() {
       quiet = 0;
     },
-    check() {
-      if (!cancelWatch) return;
-      wire.send({ type: "ping" });
-      quiet = PARTS;
-      watch(CHECK_TIMEOUT);
+    checkBeat() {
+      session.send({ type: "ping" });
+      quiet = Infinity;
+      tick(CHECK_TIMEOUT);
     },
   };
-  return own;
 }

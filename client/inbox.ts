@@ -1,4 +1,5 @@
-import { type Consumer, consumerOf, type ConsumerOptions, type Entry, remove } from "./consumer.ts";
+import { MAX_EPOCHS, MAX_IDS, MAX_RANGES } from "./bounds.ts";
+import { type Consumer, consumerOf, type Entry, remove, type Taking } from "./consumer.ts";
 import type { PlacedMessage } from "./incoming.ts";
 import { addNumber, dropAbove, hasNumber, type Numbers, numbersOf, rangesOf } from "./numbers.ts";
 import type { Ack, EpochFrame, GapFrame, Position, Ranges } from "./protocol/frames.ts";
@@ -18,11 +19,11 @@ export interface Snapshot {
  */
 export interface Inbox {
   /** What to tell the gateway; `undefined` while nothing is known. */
-  readonly position: Position | undefined;
+  position(): Position | undefined;
   /** Received, and with no handler at it: these must not time out. */
-  readonly idle: { epoch: string; ranges: Ranges };
+  idle(): { epoch: string; ranges: Ranges };
   /** What a reloaded page needs to go on. */
-  readonly snapshot: Snapshot | undefined;
+  snapshot(): Snapshot | undefined;
   /** Starts there; a position that is known already stays. */
   restore(snapshot: Snapshot | undefined): void;
   /** Forgets the position and everything unsettled: the session is over. */
@@ -33,12 +34,12 @@ export interface Inbox {
   follow(change: Pick<EpochFrame, "epoch" | "earlier">): void;
   /** Messages are gone. What has arrived is still handled. @returns whether it belongs here */
   gap(notice: GapFrame): boolean;
-  /** Adds a consumer; what nobody has taken yet is its first. */
-  attach(options: ConsumerOptions): Consumer;
+  /** Adds a consumer, as `consumerOf` makes it; what nobody has taken yet is its first. */
+  attach(...taking: Taking): Consumer;
   /** Lets the consumers go on. */
   pump(): void;
   /** Takes what is to be acknowledged. */
-  takeAck(): Ack | undefined;
+  takeAck(): Ack[];
   /**
    * Tells the gateway of refusals that it cannot have heard of and, once their wait is over and they
    * have not come again, of those that it may not have heard of. To tell those sooner could refuse
@@ -47,14 +48,7 @@ export interface Inbox {
   refuseAgain(): void;
 }
 
-/** Most numbers in a list of ranges, two for each (`isRanges`). */
-const MAX_RANGES = 2 * 4096;
-/** Ids remembered per channel across epochs (contract, "Order and storing"). */
-const MAX_IDS = 1000;
-/** Who has succeeded with most messages that arrive. */
-const NOBODY: readonly Consumer[] = [];
-/** Ended epochs that are known as such. */
-const MAX_EPOCHS = 8;
+const isRefused = (entry: Entry): boolean => entry.due !== undefined;
 
 /**
  * Makes the inbox of a channel.
@@ -64,18 +58,16 @@ const MAX_EPOCHS = 8;
  */
 export function inboxOf(
   channel: { readonly name: string; readonly state: string },
-  { settings: { clock }, wire, terms, emitter, acks }: Session,
+  session: Session,
 ): Inbox {
   const { name } = channel;
+  const { clock, terms } = session;
   const consumers: Consumer[] = [];
   let epoch: string | undefined;
   /** Highest number that has arrived. */
   let last = 0;
   /** Received and refused. */
   const open: Map<number, Entry> = new Map();
-  const refused: Set<Entry> = new Set();
-  /** Received for no one yet. */
-  const held: Set<Entry> = new Set();
   /** Own messages, which are never delivered, split the ranges; the lowest are forgotten. */
   let settled: Numbers = [];
   let unacknowledged: Numbers = [];
@@ -119,12 +111,9 @@ export function inboxOf(
       if (at <= base) continue;
       const { id } = entry.received;
       open.delete(at);
-      refused.delete(entry);
       if (id !== undefined) former.set(id, entry);
     }
-    dropAbove(settled, base);
-    dropAbove(unacknowledged, base);
-    dropAbove(lost, base);
+    for (const numbers of [settled, unacknowledged, lost]) dropAbove(numbers, base);
     entryGap = undefined;
     if (lastGap! > base) lastGap = undefined;
     epoch = next;
@@ -133,22 +122,24 @@ export function inboxOf(
 
   const isCurrent = (entry: Entry): boolean => open.get(entry.seq) === entry;
 
+  const isAlive = (entry: Entry): boolean =>
+    isCurrent(entry) || former.get(entry.received.id) === entry;
+
+  /** Without a consumer it waits for the first one. */
   const hand = (entry: Entry): void => {
-    const takers = entry.succeeded[0]
-      ? consumers.filter((consumer) => !entry.succeeded.includes(consumer))
-      : consumers.slice();
+    const takers = consumers.filter((consumer) => !entry.succeeded.includes(consumer));
+    entry.due = undefined;
     entry.waiting = takers;
     for (const consumer of takers) consumer.offer(entry);
-    if (consumers.length === 0) held.add(entry);
-    else if (takers.length === 0) settle(entry);
+    if (consumers[0] && !takers[0]) settle(entry);
   };
 
   /** A consumer is done with the entry, or gone. */
   const conclude = (entry: Entry): void => {
     const { delay } = entry;
-    if (entry.waiting.length > 0) return;
+    if (entry.waiting[0]) return;
     if (delay !== undefined && terms.delivery) refuse(entry, delay);
-    else if (delay !== undefined || entry.succeeded.length > 0) settle(entry);
+    else if (delay !== undefined || entry.succeeded[0]) settle(entry);
     else hand(entry);
   };
 
@@ -156,21 +147,17 @@ export function inboxOf(
     entry.due = clock.now() + 1000 * delay;
     entry.delay = entry.toldOn = undefined;
     if (!isCurrent(entry)) return;
-    refused.add(entry);
-    for (const oldest of refused) {
-      // The gateway lets no more than a window come again; the oldest of more are dead letters.
-      if (refused.size <= terms.window) break;
-      refused.delete(oldest);
-      open.delete(oldest.seq);
-    }
+    const refused = [...open.values()].filter(isRefused);
+    // The gateway lets no more than a window come again; the oldest of more are dead letters.
+    if (refused.length > terms.window) open.delete(refused[0].seq);
     tell(entry);
   };
 
   const tell = (entry: Entry): void => {
     if (channel.state !== "flowing") return;
-    const delay = Math.max(0, entry.due - clock.now()) / 1000 || undefined;
-    wire.send({ type: "nack", channel: name, epoch: epoch!, seq: entry.seq, delay });
-    entry.toldOn = wire.link;
+    const delay = Math.max(0, entry.due! - clock.now()) / 1000 || undefined;
+    session.send({ type: "nack", channel: name, epoch: epoch!, seq: entry.seq, delay });
+    entry.toldOn = session.link;
   };
 
   const settle = (entry: Entry): void => {
@@ -189,15 +176,16 @@ export function inboxOf(
     if (id !== undefined && ids.push({ id, seq }) >= 2 * MAX_IDS) ids = ids.slice(-MAX_IDS);
     if (!terms.delivery) return;
     addNumber(unacknowledged, seq);
-    acks.settled(data);
+    session.settled(data);
   };
 
   const context = {
-    wire,
-    isAlive: (entry: Entry) => isCurrent(entry) || former.get(entry.received.id) === entry,
+    isClosed: () => session.state === "closed",
+    isAlive,
     finish(entry: Entry, consumer: Consumer, delay?: number): void {
       // Who has given it back may still settle it, until somebody else has taken it.
-      if (!remove(entry.waiting, consumer) && !held.delete(entry)) return;
+      const isTaken = entry.waiting[0] || isRefused(entry) || !isAlive(entry);
+      if (!remove(entry.waiting, consumer) && isTaken) return;
       if (delay === undefined) entry.succeeded = [...entry.succeeded, consumer];
       else entry.delay = Math.max(entry.delay ?? 0, delay);
       conclude(entry);
@@ -211,8 +199,8 @@ export function inboxOf(
   };
 
   return {
-    get position() {
-      if (epoch === undefined) return undefined;
+    position() {
+      if (!epoch) return undefined;
       const ranges = rangesOf(numbersOf(open.keys()));
       if (ranges.length > MAX_RANGES) {
         // To call settled messages open costs a repeat, that they are then known for.
@@ -221,28 +209,27 @@ export function inboxOf(
       }
       return { epoch, seq: last, open: ranges.length > 0 ? ranges : undefined };
     },
-    get idle() {
+    idle() {
       const idle: Numbers = [];
       for (const [seq, entry] of open) {
-        if (entry.running === 0 && !refused.has(entry)) addNumber(idle, seq);
+        if (!entry.running && !isRefused(entry)) addNumber(idle, seq);
       }
       return { epoch: epoch!, ranges: rangesOf(idle).slice(0, MAX_RANGES) };
     },
-    get snapshot() {
-      if (epoch === undefined) return undefined;
+    snapshot() {
+      if (!epoch) return undefined;
       const [first = Infinity] = numbersOf(open.keys());
       const floor = Math.min(last, first - 1);
       // Right above the floor nothing is settled: an edge there ends what is below it.
       return { epoch, floor, settled: settled.filter((edge) => edge > floor + 1) };
     },
     restore(snapshot) {
-      if (snapshot && epoch === undefined) ({ epoch, floor: last, settled } = snapshot);
+      if (snapshot && !epoch) ({ epoch, floor: last, settled } = snapshot);
     },
     reset() {
       change(undefined, 0);
       endedEpochs = [];
       for (const [id, entry] of former) if (entry) former.delete(id);
-      held.clear();
       for (const consumer of consumers) consumer.clear();
     },
     receive(message) {
@@ -250,8 +237,6 @@ export function inboxOf(
       if (!enter(message.epoch, seq - 1)) return false;
       if (seq > last) last = seq;
       let entry = open.get(seq);
-      // Still received: left alone.
-      if (entry && !refused.delete(entry)) return true;
       if (!entry) {
         // Mostly empty: then no id needs to be hashed.
         const before = former.size > 0 ? former.get(id) : undefined;
@@ -260,15 +245,16 @@ export function inboxOf(
           return true;
         }
         entry = before ??
-          { received: message, seq, waiting: [], succeeded: NOBODY, running: 0, due: 0 };
+          { received: message, seq, waiting: [], succeeded: [], running: 0, due: 0 };
         if (before) former.delete(id);
         entry.seq = seq;
         open.set(seq, entry);
       }
-      // One of an earlier epoch may be on its way still.
-      if (entry.waiting.length > 0 || held.has(entry)) return true;
-      entry.received = message;
-      hand(entry);
+      // What has been received, in this epoch or in an earlier one, is left alone.
+      if (isRefused(entry)) {
+        entry.received = message;
+        hand(entry);
+      }
       return true;
     },
     follow({ epoch: next, earlier }) {
@@ -278,7 +264,7 @@ export function inboxOf(
       change(next, Math.min(last, base), base);
       if (!isLoss) return;
       entryGap = -1;
-      emitter.emit("gap", { channel: name, epoch: next, seq: base, reason: "epoch" });
+      session.emit("gap", { channel: name, epoch: next, seq: base, reason: "epoch" });
     },
     gap({ epoch: at, seq, reason }) {
       const isNew = at !== epoch || seq > last;
@@ -294,20 +280,21 @@ export function inboxOf(
       if (isOne) {
         if (lost.length > MAX_RANGES) lost = [];
         addNumber(lost, seq);
-        const entry = open.get(seq);
-        if (entry && refused.delete(entry)) open.delete(seq);
+        if (open.has(seq) && isRefused(open.get(seq)!)) open.delete(seq);
       }
       last = Math.max(last, seq);
-      if (isNew || !isKnown) emitter.emit("gap", { channel: name, epoch: at, seq, reason });
+      if (isNew || !isKnown) session.emit("gap", { channel: name, epoch: at, seq, reason });
       // A notice of one message leaves those before it as they are.
       const part = isOne ? { ranges: [seq, seq] } : { upto: seq };
-      wire.send({ type: "ack", acks: [{ channel: name, epoch: at, ...part }] });
+      session.send({ type: "ack", acks: [{ channel: name, epoch: at, ...part }] });
       return true;
     },
-    attach(options) {
-      const consumer = consumerOf(context, options);
+    attach(...taking) {
+      const consumer = consumerOf(context, ...taking);
       consumers.push(consumer);
-      for (const entry of held) if (held.delete(entry)) hand(entry);
+      for (const entry of [...open.values(), ...former.values()]) {
+        if (entry && !entry.waiting[0] && !isRefused(entry)) hand(entry);
+      }
       return consumer;
     },
     pump() {
@@ -316,12 +303,12 @@ export function inboxOf(
     takeAck() {
       const ranges = rangesOf(unacknowledged);
       unacknowledged = [];
-      return ranges[0] ? { channel: name, epoch: epoch!, ranges } : undefined;
+      return ranges[0] ? [{ channel: name, epoch: epoch!, ranges }] : [];
     },
     refuseAgain() {
-      for (const entry of refused) {
+      for (const entry of [...open.values()].filter(isRefused)) {
         const { toldOn, due } = entry;
-        if (!toldOn || (toldOn !== wire.link && due < clock.now())) tell(entry);
+        if (!toldOn || (toldOn !== session.link && due! < clock.now())) tell(entry);
       }
     },
   };

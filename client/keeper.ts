@@ -50,7 +50,7 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
   let era = 0;
 
   const takeKey = (): string => {
-    for (let i = 0; key === undefined; i++) {
+    for (let i = 0; !key; i++) {
       const free = `${prefix}:${i}`;
       if (!used.has(free)) used.add(key = free);
     }
@@ -92,8 +92,8 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
     },
     release(forget) {
       era++;
-      if (forget && held !== undefined) write(null);
-      if (key !== undefined) used.delete(key);
+      if (forget && held) write(null);
+      if (key) used.delete(key);
       unlock?.();
       unlock = held = key = undefined;
     },

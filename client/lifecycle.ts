@@ -14,11 +14,13 @@ export type StateName = "idle" | "connecting" | "connected" | "reconnecting" | "
 /** State of the client. */
 export interface State {
   /** Its name. */
-  readonly name: StateName;
+  state: StateName;
   /** What led here; absent where nothing went wrong. */
-  readonly code?: Code | undefined;
+  code?: Code | undefined;
   /** The same in words. */
-  readonly reason: string;
+  reason: string;
+  /** How frames travel now. */
+  transport?: Transport | undefined;
 }
 
 /** How a link ended, or why none came about. */

@@ -7,7 +7,7 @@ import type { Session } from "./session.ts";
 /** Listeners of `channel_message`: handlers of every channel there is and will be. */
 export interface MessageListeners {
   /** Adds a listener to every channel. @returns what removes it */
-  on(handler: MessageHandler<Json>): () => void;
+  listen(handler: MessageHandler<Json>): () => void;
   /** Adds every listener to a new channel. */
   opened(inbox: Inbox): void;
 }
@@ -15,19 +15,18 @@ export interface MessageListeners {
 /** Makes the listeners of a session. */
 export function listenersOf(session: Session): MessageListeners {
   const attachings: Set<(inbox: Inbox) => void> = new Set();
-  const forEach = (task: (inbox: Inbox) => void): void => {
-    for (const { inbox } of session.channels.wanted.values()) task(inbox);
-  };
   return {
-    on(handler) {
+    listen(handler) {
       // Each ends with its channel.
       const consumers: WeakMap<Inbox, Consumer> = new WeakMap();
       const attach = (inbox: Inbox): void =>
         void consumers.set(inbox, attachHandler(session, inbox, handler, {}));
       attachings.add(attach);
-      forEach(attach);
+      session.channels.forEach(attach);
       return () => {
-        if (attachings.delete(attach)) forEach((inbox) => consumers.get(inbox)?.detach());
+        if (attachings.delete(attach)) {
+          session.channels.forEach((inbox) => consumers.get(inbox)?.detach());
+        }
       };
     },
     opened: (inbox) => attachings.forEach((attach) => attach(inbox)),

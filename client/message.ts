@@ -57,7 +57,7 @@ export class Message<T = Json, N extends string = string> {
 
   /** Whether {@linkcode Message.ack} or {@linkcode Message.nack} was called, by whomever. */
   get settled(): boolean {
-    return this.#settle === undefined;
+    return !this.#settle;
   }
 
   /** Acknowledges the message: this handler never gets it again. Does nothing if it is settled. */

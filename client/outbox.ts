@@ -1,9 +1,9 @@
+import { RESEND_WINDOW } from "./bounds.ts";
 import type { Cancel } from "./clock.ts";
 import { Deferred, LATE } from "./deferred.ts";
 import { readPublished } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
 import type { PublishFrame } from "./protocol/frames.ts";
-import { IDEMPOTENCY_WINDOW } from "./protocol/limits.ts";
 import type { Session } from "./session.ts";
 
 /** What the gateway says about a message that it has stored. */
@@ -55,29 +55,23 @@ export interface PublishKeeper {
 /** Publishes on their way, in order: those not sent yet, and those without an answer. */
 export interface Outbox {
   /** Those without an answer. */
-  readonly waiting: ReadonlySet<unknown>;
+  readonly unanswered: ReadonlySet<unknown>;
   /** Publishes, now or as soon as there is a connection. The signal takes back what was not sent. */
   readonly publish: SendPublish;
 }
 
-/**
- * Milliseconds in which a publish is sent again. A copy may be late by half a minute and still meet a
- * gateway that knows the first one, so that it is never stored twice.
- */
-const RESEND_WINDOW = 1000 * (IDEMPOTENCY_WINDOW - 30);
-
 /** Makes the outbox of a session. */
-export function outboxOf({ settings, wire, terms, requests }: Session): Outbox {
-  const { clock, maxOutbox } = settings;
-  const waiting: Set<Deferred<Published>> = new Set();
+export function outboxOf(session: Session): Outbox {
+  const { clock, terms } = session;
+  const unanswered: Set<Deferred<Published>> = new Set();
   /** Ends a wait that the gateway has asked for: nothing is sent before. */
   let resume: Cancel | undefined;
   const unknown = (cause?: PushError): PushError =>
     new PushError("outcome_unknown", undefined, { cause });
   return {
-    waiting,
+    unanswered,
     publish(head, data, timeout, signal) {
-      const id = requests.nextId();
+      const id = session.nextId();
       const frame = `${JSON.stringify({ ...head, request_id: id }).slice(0, -1)},"data":${data}}`;
       let sentAt: number | undefined;
       /** Whether it was sent more than once. */
@@ -104,19 +98,19 @@ export function outboxOf({ settings, wire, terms, requests }: Session): Outbox {
           isAgain ||= !refusal;
         }
         refusal = undefined;
-        wire.send(frame);
+        session.send(frame);
       };
       let cancel = clock.schedule(timeout, () => {
         answer.reject(new PushError("disconnected", LATE));
       });
-      const answer = new Deferred<Published>(signal, waiting).whenSettled(() => {
+      const answer = new Deferred<Published>(signal, unanswered).whenSettled(() => {
         cancel();
-        if (waiting.size > 0) return;
+        if (unanswered.size > 0) return;
         resume?.();
         resume = undefined;
       });
-      if (waiting.size > maxOutbox) answer.reject(new PushError("outbox_full"));
-      return requests.wait(
+      if (unanswered.size > session.maxOutbox) answer.reject(new PushError("outbox_full"));
+      return session.wait(
         id,
         answer,
         send,
@@ -128,7 +122,7 @@ export function outboxOf({ settings, wire, terms, requests }: Session): Outbox {
             // All without an answer come again in their order: some of them may be on their way still.
             resume ??= clock.schedule(1000 * wait, () => {
               resume = undefined;
-              if (wire.link) requests.resume();
+              if (session.link) session.resume();
             });
             return undefined;
           }

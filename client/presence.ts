@@ -1,18 +1,15 @@
 import { isRecord, isText } from "./check.ts";
-import type { Emitter, PresenceChange, PresenceMember } from "./events.ts";
+import type { PresenceChange, PresenceMember } from "./events.ts";
 import { type Incoming, stringsOf } from "./incoming.ts";
+import type { Session } from "./session.ts";
 
 /**
- * Turns a diff, or an event of the fixed wire, into events about others.
+ * Turns a diff, which may mention the client itself, or an event of the fixed wire into events about
+ * others.
  *
- * @param self name of the client, which a diff may mention
  * @returns whether the frame made sense
  */
-export function emitPresence(
-  frame: Incoming,
-  emitter: Emitter,
-  self: string | undefined,
-): boolean {
+export function emitPresence(frame: Incoming, session: Session): boolean {
   const { type, channel, data } = frame;
   if (!isText(channel)) return false;
   for (const change of ["join", "update", "leave"] as const) {
@@ -20,7 +17,9 @@ export function emitPresence(
     for (
       const { clientId, status, metadata } of read(type === event ? [data] : frame[`${change}s`])
     ) {
-      if (clientId !== self) emitter.emit(event, { channel, clientId, status, metadata });
+      if (clientId !== session.knownAs) {
+        session.emit(event, { channel, clientId, status, metadata });
+      }
     }
   }
   return true;

@@ -49,25 +49,24 @@ export interface Requests {
   /** A connection has begun: asks again what the last one left unanswered. */
   resume(): void;
   /** The connection is gone. */
-  disconnected(): void;
+  dropRequests(): void;
   /** Rejects everything. */
-  close(error: PushError): void;
+  rejectRequests(error: PushError): void;
 }
 
 /** Makes the requests of a session. */
-export function requestsOf({ settings, wire }: Session): Requests {
-  const { clock, requestTimeout } = settings;
+export function requestsOf(session: Session): Requests {
   const pending: Map<unknown, Request> = new Map();
   let lastId = 0;
-  const own: Requests = {
+  return {
     nextId: () => ++lastId,
     ask<T>(frame: ClientFrame, read: Read<T>, signal?: AbortSignal): Promise<T> {
       const request_id = ++lastId;
       const text = JSON.stringify({ ...frame, request_id });
-      const answer = new Deferred<T>(signal).rejectedAfter(clock, requestTimeout, "disconnected");
+      const answer = new Deferred<T>(signal).rejectedAfter(session);
       // A UTF-16 code unit becomes at most 3 bytes; a frame beyond the limit would end the connection.
       if (3 * text.length > MAX_FRAME_BYTES) answer.reject(new PushError("frame_too_large"));
-      return own.wait(request_id, answer, () => wire.send(text), read);
+      return session.wait(request_id, answer, () => session.send(text), read);
     },
     wait(id, answer, send, read, failed = (error) => error) {
       if (answer.settled) return answer.promise;
@@ -84,7 +83,7 @@ export function requestsOf({ settings, wire }: Session): Requests {
         fail: (error) => answer.reject(failed(error)),
       });
       answer.whenSettled(() => pending.delete(id));
-      if (wire.link) send();
+      if (session.link) send();
       return answer.promise;
     },
     askOnce(frame, answered) {
@@ -95,18 +94,13 @@ export function requestsOf({ settings, wire }: Session): Requests {
           return pending.delete(request_id);
         },
       });
-      wire.send({ ...frame, request_id } as ClientFrame);
+      session.send({ ...frame, request_id } as ClientFrame);
     },
     reply: (id, reply) => pending.get(id)?.answer(reply),
-    resume() {
-      for (const { send } of pending.values()) send?.();
-    },
-    disconnected() {
+    resume: () => pending.forEach(({ send }) => send?.()),
+    dropRequests() {
       for (const [id, { send }] of pending) if (!send) pending.delete(id);
     },
-    close(error) {
-      for (const { fail } of pending.values()) fail?.(error);
-    },
+    rejectRequests: (error) => pending.forEach(({ fail }) => fail?.(error)),
   };
-  return own;
 }

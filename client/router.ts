@@ -15,26 +15,26 @@ export function route(session: Session, value: unknown): void {
 }
 
 /** Tells of something that is no frame. */
-export function reportGarbage({ emitter }: Session, what: string): void {
-  emitter.report(new PushError("bad_frame", `A frame makes no sense: ${what}`), "gateway");
+export function reportGarbage(session: Session, what: string): void {
+  session.report(new PushError("bad_frame", `A frame makes no sense: ${what}`), "gateway");
 }
 
 /** @returns whether it makes sense */
-function take({ channels, emitter, identity, requests }: Session, frame: Incoming): unknown {
-  const { type, request_id: id } = frame;
-  if (id !== undefined && requests.reply(id, frame)) return true;
+function take(session: Session, frame: Incoming): unknown {
+  const { type, request_id: id, channel: name } = frame;
+  const channel = session.channels.get(name);
+  if (id !== undefined && session.reply(id, frame)) return true;
   switch (type) {
     case "channel_message":
-      return isMessage(frame) && (channels.at(frame)?.receive(frame) ?? true);
+      return isMessage(frame) && (channel?.at(frame)?.receive(frame) ?? true);
     case "channel.epoch":
-      return isEpochChange(frame) && (channels.at(frame)?.follow(frame), true);
+      return isEpochChange(frame) && (channel?.at(frame)?.follow(frame), true);
     case "channel.gap":
-      return isGap(frame) && (channels.at(frame)?.gap(frame) ?? true);
+      return isGap(frame) && (channel?.at(frame)?.gap(frame) ?? true);
     case "error": {
       const error = readError(frame);
-      const channel = frame.channel as string;
-      const isBarred = error?.code === "forbidden" && channels.barred(frame);
-      if (error && !isBarred) emitter.report(error, "gateway", { channel });
+      const isBarred = error?.code === "forbidden" && channel?.barred(frame);
+      if (error && !isBarred) session.report(error, "gateway", { channel: name as string });
       return error;
     }
     // Signs of life.
@@ -43,8 +43,6 @@ function take({ channels, emitter, identity, requests }: Session, frame: Incomin
       return true;
     default:
       // Answers to what has been given up meanwhile have a number, too.
-      return type.startsWith("presence_")
-        ? emitPresence(frame, emitter, identity.knownAs)
-        : id !== undefined;
+      return type.startsWith("presence_") ? emitPresence(frame, session) : id !== undefined;
   }
 }

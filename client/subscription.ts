@@ -56,7 +56,6 @@ export function subscriptionOf<T>(
   handler: MessageHandler<T> | undefined,
   options: SubscriptionOptions,
 ): Subscription<T> {
-  const { channels, connector } = session;
   const iterators: Set<MessageIterator<T>> = new Set();
   let active = true;
   let failure: unknown;
@@ -74,12 +73,12 @@ export function subscriptionOf<T>(
     pause,
   };
   const unsubscribe = (): Promise<void> => {
-    const left = channels.leave(channel, member);
+    const left = joined.leave(member);
     member.end();
     return left;
   };
-  const inbox = channels.join(channel, member, options.start);
-  const consumer = handler && attachHandler(session, inbox, handler, options);
+  const joined = session.join(channel, member, options.start);
+  const consumer = handler && attachHandler(session, joined, handler, options);
   return {
     channel,
     get active() {
@@ -90,12 +89,12 @@ export function subscriptionOf<T>(
         throw new TypeError(`The subscription to ${channel} has a handler`);
       }
       const iterator = iteratorOf<T>(
-        (hand) => attachHandler(session, inbox, hand, { ...options, ack: "pull", concurrency: 0 }),
+        (hand) => attachHandler(session, joined, hand, { ...options, ack: "pull", concurrency: 0 }),
         options.ack === "manual",
         (ended) => iterators.delete(ended),
       );
       iterators.add(iterator);
-      if (!active || connector.state.name === "closed") iterator.end(failure);
+      if (!active || session.state === "closed") iterator.end(failure);
       return iterator;
     },
     unsubscribe,

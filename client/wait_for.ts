@@ -1,6 +1,5 @@
 import type { WaitForOptions } from "./arguments.ts";
-import { ended } from "./channels.ts";
-import type { Member } from "./channel.ts";
+import { ended, type Member } from "./channel.ts";
 import type { Consumer } from "./consumer.ts";
 import { Deferred, LATE } from "./deferred.ts";
 import { attachHandler } from "./handler.ts";
@@ -16,16 +15,15 @@ export function waitFor<T>(
   channel: string,
   { timeout = 60, signal, match, schema }: WaitForOptions<T>,
 ): Promise<Message<T>> {
-  const { channels, settings: { clock, clientId } } = session;
   const found = new Deferred<Message<T>>(signal);
-  found.whenSettled(clock.schedule(1000 * timeout, () => {
+  found.whenSettled(session.clock.schedule(1000 * timeout, () => {
     found.reject(new DOMException(LATE, "TimeoutError"));
   }));
   if (found.settled) return found.promise;
   const end = (error = ended(channel)): void => found.reject(error);
   const member: Member = { end, pause: end };
-  const inbox = channels.join(channel, member, {});
-  const consumer: Consumer = attachHandler<T>(session, inbox, (message): void => {
+  const joined = session.join(channel, member, {});
+  const consumer: Consumer = attachHandler<T>(session, joined, (message): void => {
     // A schema may take its time.
     if (found.settled) return consumer.release();
     message.ack();
@@ -37,8 +35,8 @@ export function waitFor<T>(
   }, { schema, ack: "manual" });
   found.whenSettled(() => {
     consumer.detach();
-    void channels.leave(channel, member, !!clientId);
+    void joined.leave(member, session.isNamed);
   });
-  channels.ready(channel, signal).catch(end);
+  joined.ready(signal).catch(end);
   return found.promise;
 }

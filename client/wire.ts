@@ -6,16 +6,13 @@ import type { ClientFrame } from "./protocol/frames.ts";
 export interface Wire {
   /** The link in use, once the gateway has accepted the client on it. */
   link?: Link | undefined;
-  /** Whether the client is closed: then no message is handed out. */
-  isClosed?: boolean;
   /** Sends a frame, or its JSON, at the end of this turn. */
   send(frame: ClientFrame | string): void;
 }
 
 /** Makes a wire without a link. */
-export function wireOf(): Wire {
-  const wire: Wire = {
-    send: (frame) => wire.link?.send(isText(frame) ? frame : JSON.stringify(frame)),
+export function wireOf(session: Wire): Pick<Wire, "send"> {
+  return {
+    send: (frame) => session.link?.send(isText(frame) ? frame : JSON.stringify(frame)),
   };
-  return wire;
 }

@@ -22,6 +22,8 @@ export interface Clock {
    * knows nothing of sockets.
    */
   afterIo?(task: () => void): void;
+  /** Milliseconds since some moment, with fractions, whatever the machine's clock does. */
+  elapsed?(): number;
 }
 
 /** Source of randomness: `length` random bytes. */
@@ -43,14 +45,29 @@ export const systemClock: Clock = {
   },
   // As long as something runs at the end of every turn Deno asks only in every 61st: it has to wait.
   afterIo: (task) => void setTimeout(task, 1),
+  elapsed: () => performance.now(),
 };
 
-/** The machine's cryptographic randomness. */
-export const systemRandom: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(length));
+/** Bytes that are asked for at once: each question costs more than hundreds of bytes do. */
+const RANDOM_POOL = 4096;
+let pool = new Uint8Array(0);
+let taken = 0;
+
+/** The machine's cryptographic randomness. No byte is given twice. */
+export const systemRandom: RandomBytes = (length) => {
+  if (length > RANDOM_POOL) return crypto.getRandomValues(new Uint8Array(length));
+  if (taken + length > pool.length) {
+    pool = crypto.getRandomValues(new Uint8Array(RANDOM_POOL));
+    taken = 0;
+  }
+  const bytes = pool.slice(taken, taken + length);
+  pool.fill(0, taken, taken += length);
+  return bytes;
+};
 
 /** A random id of 128 bits, as 32 hexadecimal digits. */
 export function randomId(random: RandomBytes): string {
-  return Array.from(random(16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return random(16).toHex();
 }
 
 /** A random epoch of about 51 bits, as 10 of `a-z 0-9`. */

@@ -39,6 +39,7 @@ import { secretsOf } from "./logging/secrets.ts";
 import {
   asksForToken,
   checkExposure,
+  checkSharedPort,
   checkTls,
   type GatewayOptions,
   isLoopback,
@@ -200,6 +201,7 @@ export class Gateway {
     }
     checkExposure(this.settings, this.#parts.authenticate !== undefined);
     checkTls(this.settings);
+    checkSharedPort(this.settings);
     if (this.#listening !== undefined) {
       await this.#listening;
       return await this.#open();
@@ -249,21 +251,31 @@ export class Gateway {
       upgrader: denoUpgrader,
     });
 
-  async #answer(
+  #answer(hosts: Hosts, request: Request, arrival: Arrival): Promise<Response> {
+    const isOpening = this.#push === undefined && this.#stopping === undefined;
+    return isOpening
+      ? this.#answerLater(hosts, request, arrival)
+      : this.#answerNow(hosts, request, arrival);
+  }
+
+  async #answerLater(hosts: Hosts, request: Request, arrival: Arrival): Promise<Response> {
+    let failed = false;
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#log.failure("gateway.failed", error);
+      failed = true;
+    }
+    return await this.#answerNow(hosts, request, arrival, failed);
+  }
+
+  #answerNow(
     hosts: Hosts,
     request: Request,
     { remote, secure, upgrader }: Arrival,
+    failed = false,
   ): Promise<Response> {
-    let failed = false;
-    if (this.#stopping === undefined) {
-      try {
-        await this.#open();
-      } catch (error) {
-        this.#log.failure("gateway.failed", error);
-        failed = true;
-      }
-    }
-    return await answer({
+    return answer({
       path: this.settings.path,
       uptime: this.#clock.now() - this.#startedAt,
       draining: this.#stopping !== undefined,

@@ -6,11 +6,11 @@ import { PushError } from "@push/client/protocol";
  *
  * @throws {PushError} `unavailable` instead of `outcome_unknown`
  */
-export async function harmless<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof PushError) || error.code !== "outcome_unknown") throw error;
-    throw new PushError("unavailable", undefined, { cause: error });
-  }
+export function harmless<T>(work: Promise<T>): Promise<T> {
+  return work.catch(mayBeDoneAgain);
+}
+
+function mayBeDoneAgain(error: unknown): never {
+  if (!(error instanceof PushError) || error.code !== "outcome_unknown") throw error;
+  throw new PushError("unavailable", undefined, { cause: error });
 }

@@ -20,12 +20,14 @@ import { Handover } from "./nodes/handover.ts";
 import { Nodes } from "./nodes/nodes.ts";
 import { Reauthorizing, type Whom } from "./nodes/reauthorizing.ts";
 import { Presence } from "./presence/presence.ts";
+import type { Publish, PublishResult } from "./session/publisher.ts";
 import { Redrives } from "./session/redrives.ts";
 import { Revocations } from "./nodes/revocations.ts";
 import { Roster } from "./nodes/roster.ts";
 import { type FlowState, Session, type SessionHost, type SessionOwner } from "./session/session.ts";
 import type { PushSettings } from "./options/settings.ts";
 import type { Stop } from "./stores/cluster.ts";
+import { sessionKey } from "./stores/session_key.ts";
 import type {
   ChannelRecord,
   Claim,
@@ -112,8 +114,6 @@ export class Hub implements SessionHost {
   /** Attaching and detaching of one session take turns. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #claims: Claims;
-  /** What each session was claimed with. */
-  readonly #terms = new WeakMap<Session, Claim>();
   /** Keys of sessions that are being claimed. */
   readonly #claiming = new Set<string>();
   readonly #leases: Leases;
@@ -141,7 +141,7 @@ export class Hub implements SessionHost {
       store,
       clock,
       random,
-      turn: new Turn(clock),
+      turn: new Turn(clock, settings.flushInterval),
       slices: new Slices(clock),
       wheel: new TimingWheel(clock, step),
       metrics,
@@ -330,17 +330,35 @@ export class Hub implements SessionHost {
     payload: string,
     options: { id?: string; subject?: string },
   ): Promise<Published & { delivered: number }> {
+    const { id, subject } = options;
+    const { outcomes, delivered } = await this.publishAll(name, [{ payload, id }], subject);
+    const [published] = outcomes;
+    if (published instanceof PushError) throw published;
+    return { ...published, delivered };
+  }
+
+  /**
+   * Publishes several messages in a channel in the same way, in this order; each has its own outcome.
+   *
+   * @param subject whose publish ids they have
+   * @throws {PushError} if none could be stored
+   */
+  async publishAll(
+    name: string,
+    publishes: readonly Publish[],
+    subject = "",
+  ): Promise<PublishResult> {
     const admitted = this.context.limits.channels.admit(name);
     if (admitted !== undefined) await admitted;
-    const channel = this.channel(name);
-    const published = await channel.publish({
-      id: options.id,
-      subject: options.subject ?? "",
+    const drafts = publishes.map(({ payload, id }) => ({
+      id,
+      subject,
       origin: null,
       source: null,
       payload,
-    });
-    return { ...published, delivered: this.subscribers(name) };
+    }));
+    const outcomes = await this.channel(name).publish(drafts);
+    return { outcomes, delivered: this.subscribers(name) };
   }
 
   /** Creates a channel; resolves to whether it is new. */
@@ -432,6 +450,7 @@ export class Hub implements SessionHost {
     this.revocations.stop();
     this.#guard.stop();
     this.context.wheel.stop();
+    this.context.turn.stop();
     this.#channels.stop();
     this.#writes.stop();
     for (const cancel of this.#timers) cancel();
@@ -467,13 +486,16 @@ export class Hub implements SessionHost {
   ): Promise<Attached> {
     if (this.#stopped) throw new PushError("going_away");
     const { clock, random, settings } = this.context;
+    const holder = randomId(random);
     const claim = {
       key: owner.key,
-      holder: randomId(random),
-      instance: request.instance ?? randomId(random),
+      holder,
+      // Who has none is never there twice.
+      instance: request.instance ?? holder,
       attempt: request.attempt ?? 0,
       ttl: settings.delivery.enabled ? request.ttl : 0,
       secretHash: request.minted?.secretHash,
+      most: this.#mostOf(owner),
       from: request.from,
     };
     const askedAt = request.since ?? clock.now();
@@ -482,7 +504,7 @@ export class Hub implements SessionHost {
     const refusal = this.#guard.refusal(identity, owner, askedAt);
     if (refusal !== undefined) throw refusal;
     const held = this.#sessions.get(owner.key);
-    const terms = held && this.#terms.get(held);
+    const terms = held?.claim;
     // Whoever guesses a secret takes nothing, and must not use up what its holder may do.
     const isTakeover = terms !== undefined && terms.instance !== claim.instance &&
       terms.secretHash === claim.secretHash;
@@ -524,7 +546,8 @@ export class Hub implements SessionHost {
       // One that is begun for this would take the place of another's; but where each node has sessions
       // of its own, the others hear of it by that.
       const existing = cluster?.sharesSessions !== false;
-      const claim = { key, holder, instance, attempt: 0, ttl: 0, existing };
+      const most = this.#mostOf(owner);
+      const claim = { key, holder, instance, attempt: 0, ttl: 0, existing, most };
       const claimed = await this.#claims.claim(claim, clock.now()).catch((error: unknown) => {
         if (error instanceof PushError && error.code === "unknown_session") return undefined;
         throw error;
@@ -536,6 +559,12 @@ export class Hub implements SessionHost {
     } finally {
       this.#claiming.delete(key);
     }
+  }
+
+  /** Most sessions of a subject. Whoever has no subject of its own shares one with all the others. */
+  #mostOf({ subject }: SessionOwner): number | undefined {
+    const { maxSessionsPerSubject } = this.context.settings.limits;
+    return subject === ANONYMOUS ? undefined : maxSessionsPerSubject;
   }
 
   /** Gives a connection the session that was claimed for it. */
@@ -556,7 +585,7 @@ export class Hub implements SessionHost {
     session.holder = claim.holder;
     session.ttl = claim.ttl;
     session.identity = identity;
-    this.#terms.set(session, { ...claim, from: undefined });
+    session.claim = claim.from === undefined ? claim : { ...claim, from: undefined };
     session.attach(connection, wire, claimed.channels);
     this.#sessions.set(owner.key, session);
     if (session.isUnsaved) this.#writes.changed(session);
@@ -609,7 +638,7 @@ export class Hub implements SessionHost {
    */
   async #restore(session: Session): Promise<void> {
     const { key } = session;
-    const claim = this.#terms.get(session);
+    const { claim } = session;
     if (this.#sessions.get(key) !== session || claim === undefined) {
       if (this.#writes.known(key) === session) this.#drop(session, "unavailable");
       return;
@@ -660,7 +689,6 @@ export class Hub implements SessionHost {
       writes: this.#writes,
       leases: this.#leases,
       attached: (key) => this.#sessions.get(key),
-      terms: (session) => this.#terms.get(session),
       fenced: (session) => this.#fenced(session),
       drop: (session) => this.#drop(session, "replaced"),
       redriven: (key, channel) => void this.#redrives.take(key, channel),
@@ -672,9 +700,10 @@ export class Hub implements SessionHost {
   #inTurn<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(key);
     const result = before === undefined ? task() : before.then(task, task);
-    const done = result.then(() => {}, () => {}).then(() => {
+    const end = () => {
       if (this.#turns.get(key) === done) this.#turns.delete(key);
-    });
+    };
+    const done = result.then(end, end);
     this.#turns.set(key, done);
     return result;
   }
@@ -723,8 +752,7 @@ export class Hub implements SessionHost {
 }
 
 function ownerOf(subject: string, clientId: string, named: boolean): SessionOwner {
-  // A client id may have colons, and no percent sign: else it could reach into the subject.
-  const key = `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${subject}`;
+  const key = sessionKey({ named, clientId, subject });
   // No client id has a number sign: the last one is where the subject ends.
   const publicName = subject === ANONYMOUS ? clientId : `${subject}#${clientId}`;
   return { key, subject, clientId, publicName, named };

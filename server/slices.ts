@@ -1,11 +1,17 @@
 import type { Clock } from "./clock.ts";
 
-/** Units of work that one socket may cause in a turn of the event loop; the rest waits. */
-const SLICE = 32;
-/** Milliseconds without more than a slice after which a socket may cause a whole one again. */
+/** Units of work that one socket may cause without waiting for a turn. */
+const FIRST = 32;
+/** Milliseconds without more than that after which a socket may cause as many again. */
 export const SPAN = 20;
-/** Units that all waiting sockets together get in a turn. */
-const TURN = 4 * SLICE;
+/** Units of work in a slice, and milliseconds that it may take. */
+const SLICE = 128;
+const SLICE_TIME = 1;
+/** Units after which it is asked how long a slice has taken. */
+const LOOK = 16;
+/** Slices that all waiting sockets together get in a turn, and milliseconds for them. */
+const TURN = 8;
+const TURN_TIME = 3;
 /** Characters that count as one unit more. */
 const UNIT = 4096;
 
@@ -31,15 +37,18 @@ export class Slices {
   readonly #clock: Clock;
   readonly #waiting = new Set<Sliced>();
   #isScheduled = false;
+  /** When the slice that has begun has taken its time, and after how many units to ask. */
+  #endsAt = 0;
+  #lookAt = 0;
 
   /** @param clock source of time */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Units of work of a slice. */
-  get units(): number {
-    return this.#clock.afterIo === undefined ? Infinity : SLICE;
+  /** Units of work that a socket may cause within a {@linkcode SPAN} without waiting. */
+  get first(): number {
+    return this.#clock.afterIo === undefined ? Infinity : FIRST;
   }
 
   /** Sockets that wait. */
@@ -55,16 +64,34 @@ export class Slices {
     this.#clock.afterIo?.(() => this.#run());
   }
 
+  /** A slice begins. */
+  begin(): void {
+    this.#endsAt = this.#elapsed() + SLICE_TIME;
+    this.#lookAt = LOOK;
+  }
+
+  /** Whether the slice that has begun is over, with so many units done. */
+  isOver(done: number): boolean {
+    if (done < this.#lookAt || this.#clock.afterIo === undefined) return false;
+    this.#lookAt = done + LOOK;
+    return done >= SLICE || this.#elapsed() >= this.#endsAt;
+  }
+
   #run(): void {
     this.#isScheduled = false;
+    const endsAt = this.#elapsed() + TURN_TIME;
     // One that goes on waiting stands at the end, and gets what nobody else takes of the turn.
-    let slices = TURN / SLICE;
+    let slices = TURN;
     for (const who of this.#waiting) {
-      if (slices-- === 0) break;
       this.#waiting.delete(who);
       if (who.resume()) this.#waiting.add(who);
+      if (--slices === 0 || this.#elapsed() >= endsAt) break;
     }
     const [next] = this.#waiting;
     if (next !== undefined) this.wait(next);
+  }
+
+  #elapsed(): number {
+    return this.#clock.elapsed?.() ?? 0;
   }
 }

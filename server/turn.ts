@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { Pace } from "./pace.ts";
 
 /** Something that may have messages to send. */
 export interface Pumped {
@@ -13,31 +14,71 @@ export interface Flushed {
 }
 
 /**
- * The end of a turn of the event loop. Whatever became ready during the turn is pumped once, and
- * what the pumps gathered for a connection leaves in one frame: the busier the gateway, the more
- * messages a frame carries, and an idle one adds no delay.
+ * The end of a turn of the event loop. Whatever became ready is pumped once, and what the pumps
+ * gathered for a connection leaves together: the busier the gateway, the more messages leave at once,
+ * and an idle one adds no delay. Where many are to be pumped that takes several turns, so that the
+ * runtime writes and reads between; what gathered without a pump, as answers do, waits for none.
  */
 export class Turn {
   readonly #clock: Clock;
+  readonly #pace: Pace;
+  /** Whom the next cycle is for. */
   #pumped = new Set<Pumped>();
+  /** Who is left of this one. */
+  #left = new Set<Pumped>();
   #flushed = new Set<Flushed>();
   #scheduled = false;
 
-  /** @param clock source of time */
-  constructor(clock: Clock) {
+  /**
+   * @param clock source of time
+   * @param interval least time between the first messages of two cycles, milliseconds
+   */
+  constructor(clock: Clock, interval = 0) {
     this.#clock = clock;
+    this.#pace = new Pace(clock, interval, () => {
+      if (this.#mayPump) this.#schedule();
+    });
   }
 
-  /** Pumps `what` at the end of this turn. */
+  /** Whether so much was sent in this turn that the rest belongs to the next. */
+  get isFull(): boolean {
+    return this.#pace.isFull;
+  }
+
+  /** Pumps `what` at the end of this turn, or once those before it had theirs. */
   pump(what: Pumped): void {
     this.#pumped.add(what);
-    this.#schedule();
+    if (this.#mayPump) this.#schedule();
+  }
+
+  /** Pumps `what` in this cycle still. For a pump that finds the turn full. */
+  pumpSoon(what: Pumped): void {
+    this.#left.add(what);
   }
 
   /** Flushes `what` at the end of this turn, after everything was pumped. */
   flush(what: Flushed): void {
     this.#flushed.add(what);
     this.#schedule();
+  }
+
+  /**
+   * Hears of messages that a pump has sent.
+   *
+   * @param writes how many writes that takes
+   */
+  sends(writes: number, bytes: number): void {
+    this.#pace.sends(writes, bytes);
+  }
+
+  /** Pumps nobody any more. */
+  stop(): void {
+    this.#pace.stop();
+  }
+
+  get #mayPump(): boolean {
+    if (this.#pace.pauses) return false;
+    return this.#left.size > 0 || (this.#pumped.size > 0 && !this.#pace.rests);
   }
 
   #schedule(): void {
@@ -48,11 +89,23 @@ export class Turn {
 
   #run(): void {
     this.#scheduled = false;
-    const pumped = this.#pumped;
-    this.#pumped = new Set();
-    for (const what of pumped) what.pump();
+    if (this.#mayPump) this.#pump();
     const flushed = this.#flushed;
     this.#flushed = new Set();
     for (const what of flushed) what.flush();
+    if (this.#mayPump) this.#schedule();
+  }
+
+  #pump(): void {
+    if (this.#left.size === 0) {
+      [this.#left, this.#pumped] = [this.#pumped, this.#left];
+      this.#pace.beginCycle();
+    }
+    this.#pace.beginRound();
+    for (const what of this.#left) {
+      this.#left.delete(what);
+      what.pump();
+      if (this.#pace.isFull) return;
+    }
   }
 }

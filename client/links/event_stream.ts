@@ -1,5 +1,4 @@
-/** Most characters of a line. */
-const MAX_LINE = 2 ** 25;
+import { MAX_LINE } from "../bounds.ts";
 
 /**
  * Reads the stream of events of a gateway, however it is cut into chunks. Each event has its data in

@@ -1,10 +1,10 @@
+import { FIRST_EVENT, MAX_HINT, POLL_TIMEOUT, SILENCE, TOO_SOON } from "../bounds.ts";
 import { eventReader } from "./event_stream.ts";
-import { batchOf, endingOf, type Link, type LinkEvents, parse } from "./link.ts";
+import { batchOf, endingOf, type Link, type LinkEvents, type LinkSettings, parse } from "./link.ts";
 import { isRecord, isText } from "../check.ts";
 import type { Cancel } from "../clock.ts";
 import { LATE } from "../deferred.ts";
 import type { Ending } from "../lifecycle.ts";
-import type { ClientSettings } from "../options.ts";
 import { type Code, isCode } from "../protocol/codes.ts";
 
 /** As much of `fetch` as the client uses. */
@@ -18,18 +18,8 @@ interface Answer {
   readonly failure: Ending;
 }
 
-/** Seconds that a poll asks the gateway to wait for a message: less than most proxies allow. */
-const POLL_TIMEOUT = 25;
-/** Milliseconds in which a stream must bring its first event: a proxy that gathers brings none. */
-const FIRST_EVENT = 2000;
-/** Milliseconds of silence after which a stream is opened anew; the gateway writes every 10 s. */
-const SILENCE = 25_000;
 /** Milliseconds before a poll or a send is tried again, until the link counts as lost. */
 const RETRY_DELAYS = [250, 1000];
-/** Milliseconds in which receiving, twice in a row, ends too soon: then it is waited as long. */
-const TOO_SOON = 500;
-/** Longest wait between polls that a gateway can ask for, in seconds. */
-const MAX_HINT = 60;
 /** Failures that may be over in a moment; any other ends the link. */
 const PASSING: readonly Code[] = ["connection_failed", "unavailable"];
 /** A gateway without this transport is no reason to stay away: another one may do. */
@@ -40,7 +30,7 @@ const ABSENT: readonly Code[] = ["not_found", "method_not_allowed"];
  * time goes up.
  */
 export function openHttp(
-  { httpUrl, fetch, clock, requestTimeout }: ClientSettings,
+  { httpUrl, fetch, clock, requestTimeout }: LinkSettings,
   events: LinkEvents,
 ): Link {
   const batch = batchOf(() => void pump());

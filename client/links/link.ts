@@ -1,3 +1,4 @@
+import { MAX_CHARACTERS, MAX_FRAMES } from "../bounds.ts";
 /**
  * What every transport looks like to the client: frames go in as text and come out as values, and
  * the first of them are the `connect` frame and its answer.
@@ -5,8 +6,12 @@
  * @module
  */
 import type { Ending } from "../lifecycle.ts";
+import type { ClientSettings } from "../options.ts";
 import { type Code, codeOfClose, mayRetry, mayReturn, textOf } from "../protocol/codes.ts";
 import type { ConnectFrame, PollBody } from "../protocol/frames.ts";
+
+/** What a link needs to know. */
+export type LinkSettings = Omit<ClientSettings, "clientId">;
 
 /** One way to the gateway, from its opening to its end. */
 export interface Link {
@@ -45,11 +50,6 @@ export interface Batch {
   /** Takes as many frames as may be sent together, at least one if there is one. */
   take(): string[];
 }
-
-/** Most characters of frames that are sent together, so that UTF-8 stays below the gateway's limit. */
-const MAX_CHARACTERS = 262_144;
-/** Most frames that are sent together (`SendBody`). */
-const MAX_FRAMES = 1024;
 
 /** Gathers the frames of one turn of the event loop. @param send sends all that waits */
 export function batchOf(send: () => void): Batch {

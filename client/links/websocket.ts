@@ -1,5 +1,12 @@
-import { batchOf, endingOfClose, type Link, type LinkEvents, parse } from "./link.ts";
-import type { ClientSettings } from "../options.ts";
+import { CLOSED, OPEN } from "../bounds.ts";
+import {
+  batchOf,
+  endingOfClose,
+  type Link,
+  type LinkEvents,
+  type LinkSettings,
+  parse,
+} from "./link.ts";
 
 /** As much of a WebSocket as the client uses, so that any implementation can be passed in. */
 export interface WebSocketLike {
@@ -23,17 +30,13 @@ export interface WebSocketLike {
 /** Class of a WebSocket. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-// Values of `readyState` (HTML, "The WebSocket interface").
-const OPEN = 1;
-const CLOSED = 3;
-
 /**
  * Opens a link over one WebSocket.
  *
  * @throws whatever the constructor throws, such as the refusal of an unsafe socket in a safe page
  */
 export function openWebSocket(
-  { socketUrl, WebSocket }: ClientSettings,
+  { socketUrl, WebSocket }: LinkSettings,
   events: LinkEvents,
 ): Link {
   const socket = new WebSocket!(socketUrl);

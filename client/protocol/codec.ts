@@ -120,7 +120,12 @@ function nestingOf(text: string, limit: number): number {
 
 // The scanners below run only over text that JSON.parse has accepted.
 
-function elementTexts(text: string): string[] {
+/**
+ * Exact JSON texts of the elements of an array.
+ *
+ * @param text JSON text of an array that {@linkcode parseJson} has accepted
+ */
+export function elementTexts(text: string): string[] {
   const texts: string[] = [];
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (at < text.length && text[at] !== "]") {

@@ -138,7 +138,7 @@ const MEANINGS: { readonly [code in Code]: Meaning } = {
   ],
   too_many_sessions: [
     503,
-    "Every session that the gateway may hold is attached.",
+    "There is no room for another session, and none of the same subject is away.",
     "Come back later.",
   ],
   too_many_handshakes: [

@@ -26,6 +26,7 @@ const client = new PushClient(url, {
   authToken: Deno.env.get("PUSH_TOKEN"),
   clientId: "alerts-agent",
 });
+client.on("state", ({ state, reason }) => console.error(`${state}: ${reason}`));
 await client.connect();
 
 await client.subscribe("alerts", async ({ data, eventId }) => {
@@ -37,6 +38,5 @@ await client.subscribe("alerts", async ({ data, eventId }) => {
 });
 console.log("Watching alerts");
 
-const { reason } = await client.waitClosed();
-console.error(`Closed: ${reason}`);
+await client.waitClosed();
 Deno.exit(1);

@@ -6,7 +6,7 @@ import { hashOf } from "../options/auth.ts";
 import type { NamedToken } from "../options/types.ts";
 import type { Revocations } from "../nodes/revocations.ts";
 import { checkGrants } from "./grants.ts";
-import { ANONYMOUS, type Identity } from "./identity.ts";
+import { ANONYMOUS, EVERYBODY, type Identity } from "./identity.ts";
 import type { JwtVerifier } from "./jwt.ts";
 import { hashSecret } from "./secrets.ts";
 import { isOwnSubject, isSubject } from "./subject.ts";
@@ -134,7 +134,7 @@ export class Authenticator {
 
   async #decide(token: string | undefined, request: AuthRequest | undefined): Promise<Identity> {
     if (this.#parts.authenticate !== undefined) return await this.#ask(token, request);
-    if (!this.isProtected) return { subject: ANONYMOUS };
+    if (!this.isProtected) return EVERYBODY;
     if (token === undefined) throw new PushError("token_required");
     const known = this.#find(hashSecret(token));
     if (known !== undefined) return known;

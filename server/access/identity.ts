@@ -28,3 +28,5 @@ export interface Identity {
 
 /** Subject of everybody where no token tells people apart. */
 export const ANONYMOUS = "anonymous";
+/** Identity of everybody where nothing is asked for: one object for all of them. */
+export const EVERYBODY: Identity = Object.freeze({ subject: ANONYMOUS });

@@ -2,36 +2,42 @@ import { PushError } from "@push/client/protocol";
 import type { Cancel } from "../clock.ts";
 import type { HubContext } from "../context.ts";
 import type { Batch, Entry } from "./entry.ts";
-import { Follower } from "./follower.ts";
+import { Follower, type FollowerHost } from "./follower.ts";
 import { PAGE } from "./log_pages.ts";
-import { type Gap, LogReader } from "./log_reader.ts";
+import { type Gap, LogReader, type LogReaderHost } from "./log_reader.ts";
 import { LogView } from "./log_view.ts";
-import { type Published, Publisher } from "./publisher.ts";
+import { type Outcome, Publisher, type PublisherParts } from "./publisher.ts";
 import type { LogNotice } from "../stores/cluster.ts";
 import type { AppendResult, Draft, Era, LogState, Page, StoredMessage } from "../stores/store.ts";
 import type { Pumped } from "../turn.ts";
 
 export type { Gap } from "./log_reader.ts";
-export type { Published } from "./publisher.ts";
+export type { Outcome, Published } from "./publisher.ts";
 
 const RETRY_READ = 500;
+const NOBODY: ReadonlySet<Pumped> = new Set();
 
 /**
  * One channel on this node: the way into its log, the newest part of the log in memory, and the
  * subscriptions that messages flow to. Reads are shared: however many subscribers stand at a place,
  * the log is asked once.
+ *
+ * Somebody may use channels without end, each once: what one has is made when it is needed.
  */
-export class Channel implements Pumped {
+export class Channel implements Pumped, PublisherParts, LogReaderHost, FollowerHost {
   /** Its name. */
   readonly name: string;
-  readonly #context: HubContext;
-  readonly #live = new Set<Pumped>();
-  readonly #publisher: Publisher;
+  /** What every part of the hub shares. */
+  readonly context: HubContext;
+  /** What is known of its log. */
+  readonly log: LogView = new LogView();
+  /** Subscriptions that messages flow to; absent until there was one. */
+  #live: Set<Pumped> | undefined;
+  #publisher: Publisher | undefined;
   readonly #follower: Follower | undefined;
-  readonly #log = new LogView();
-  readonly #reader: LogReader;
+  /** Absent while nobody reads. */
+  #reader: LogReader | undefined;
   #opening: Promise<void> | undefined;
-  #open = false;
   /** Subscribes under way. */
   #opens = 0;
   #reading: Promise<void> | undefined;
@@ -40,60 +46,35 @@ export class Channel implements Pumped {
   #unsure = false;
   #retry: Cancel | undefined;
   #usedAt: number;
-  /** When somebody last wanted its messages. */
-  #watchedAt: number;
   #stopped = false;
   /** What was heard before the first answer came. */
   #early: LogNotice | undefined;
 
   /** @param context what every part of the hub shares */
   constructor(name: string, context: HubContext) {
-    const { clock, store: { cluster }, turn } = context;
     this.name = name;
-    this.#context = context;
-    this.#usedAt = this.#watchedAt = clock.now();
-    this.#publisher = new Publisher({
-      append: (drafts) => this.#append(drafts),
-      failed: (count) => {
-        context.metrics.publishErrors += count;
-        this.#fail();
-      },
-    });
-    this.#reader = new LogReader({
-      channel: name,
-      context,
-      view: this.#log,
-      read: (after, limit) => this.#readPage(after, limit),
-      loaded: () => turn.pump(this),
-      failed: () => this.#retryLater(),
-    });
-    this.#follower = cluster && new Follower({
-      channel: name,
-      cluster,
-      clock,
-      head: () => this.#log.head,
-      heard: (notice) => this.#heard(notice),
-      fits: (notice) => this.#take(notice, notice.messages),
-      behind: () => this.#catchUp(),
-    });
+    this.context = context;
+    this.#usedAt = context.clock.now();
+    const { cluster } = context.store;
+    this.#follower = cluster && new Follower(cluster, this);
   }
 
   /** Epoch of the log. Known once open. */
   get epoch(): string {
-    return this.#log.epoch;
+    return this.log.epoch;
   }
   /** Highest number in the log, as far as it is known. Known once open. */
   get head(): number {
-    return Math.max(this.#log.head, this.#follower?.expected ?? 0);
+    return Math.max(this.log.head, this.#follower?.expected ?? 0);
   }
   /** Lowest number kept. */
   get oldest(): number {
-    this.#reader.expire();
-    return this.#log.oldest;
+    this.#reader?.expire();
+    return this.log.oldest;
   }
   /** Subscriptions that messages flow to now. */
   get liveCount(): number {
-    return this.#live.size;
+    return this.#live?.size ?? 0;
   }
   /** Whether it hears of what other nodes append. */
   get isFollowed(): boolean {
@@ -101,13 +82,13 @@ export class Channel implements Pumped {
   }
   /** Whether nothing would be lost if this object were dropped. */
   isIdle(now: number, grace: number): boolean {
-    return this.#live.size === 0 && this.#publisher.isIdle && this.#opening === undefined &&
+    return !this.#isWatched && this.#publisher?.isIdle !== false && this.#opening === undefined &&
       this.#opens === 0 && now - this.#usedAt > grace;
   }
 
   /** Makes sure that the channel exists, and learns the state of its log. */
   async open(): Promise<void> {
-    this.#usedAt = this.#watchedAt = this.#context.clock.now();
+    this.#watch();
     if (this.#follower === undefined) return await this.#openAlone();
     this.#opens++;
     try {
@@ -115,7 +96,7 @@ export class Channel implements Pumped {
       await this.refresh();
     } finally {
       this.#opens--;
-      this.#usedAt = this.#watchedAt = this.#context.clock.now();
+      this.#watch();
     }
   }
 
@@ -125,7 +106,7 @@ export class Channel implements Pumped {
    */
   refresh(): Promise<void> {
     if (this.#reading === undefined) {
-      return this.#reading = this.#read().finally(() => this.#reading = undefined);
+      return this.#reading = this.#look().finally(() => this.#reading = undefined);
     }
     // The answer that is under way may be older than the question.
     return this.#nextReading ??= this.#reading.catch(() => {}).then(() => {
@@ -144,32 +125,33 @@ export class Channel implements Pumped {
 
   /** Lets messages flow to a subscription. */
   join(subscription: Pumped): void {
-    this.#live.add(subscription);
-    this.#context.roster?.setLive(this.name, this.#live.size);
+    const live = this.#live ??= new Set();
+    live.add(subscription);
+    this.context.roster?.setLive(this.name, live.size);
     if (this.#follower?.isFollowing === false) this.#followAgain();
   }
 
   /** Lets messages flow to it no more. */
   leave(subscription: Pumped): void {
-    this.#live.delete(subscription);
-    this.#context.roster?.setLive(this.name, this.#live.size);
-    this.#usedAt = this.#watchedAt = this.#context.clock.now();
-    if (this.#live.size === 0) this.#reader.forgetTail();
+    this.#live?.delete(subscription);
+    this.context.roster?.setLive(this.name, this.liveCount);
+    this.#watch();
+    if (!this.#isWatched) this.#reader = undefined;
   }
 
-  /**
-   * Appends a message to the log; resolves once the store has it.
-   *
-   * @throws {PushError} as the store
-   */
-  publish(draft: Draft): Promise<Published> {
-    this.#usedAt = this.#context.clock.now();
-    return this.#publisher.publish(draft);
+  /** Appends messages to the log, in this order; resolves to one outcome for each. Never rejects. */
+  publish(drafts: readonly Draft[]): Promise<readonly Outcome[]> {
+    this.#usedAt = this.context.clock.now();
+    return (this.#publisher ??= new Publisher(this)).publish(drafts);
   }
 
   /** Pumps every live subscription. */
   pump(): void {
-    for (const subscription of this.#live) subscription.pump();
+    const { turn } = this.context;
+    for (const subscription of this.#live ?? NOBODY) {
+      if (turn.isFull) turn.pumpSoon(subscription);
+      else subscription.pump();
+    }
   }
 
   /**
@@ -177,17 +159,17 @@ export class Channel implements Pumped {
    * numbers mean nothing here.
    */
   baseOf(epoch: string): number | undefined {
-    return this.#log.baseOf(epoch);
+    return this.log.baseOf(epoch);
   }
 
   /** Whether who stands in another epoch, even below its base, may have missed messages of it. */
   mayMiss(epoch: string): boolean {
-    return this.#log.mayMiss(epoch);
+    return this.log.mayMiss(epoch);
   }
 
   /** Epochs that go on in the present one, newest first, each with the base that counts for it. */
   get earlier(): Era[] {
-    return this.#log.earlier;
+    return this.log.earlier;
   }
 
   /**
@@ -196,7 +178,7 @@ export class Channel implements Pumped {
    * subscriptions again).
    */
   next(after: number, maxCount: number, maxBytes: number): Batch | Gap | undefined {
-    return this.#reader.next(after, maxCount, maxBytes);
+    return this.#reads.next(after, maxCount, maxBytes);
   }
 
   /**
@@ -204,15 +186,15 @@ export class Channel implements Pumped {
    * channel then pumps its subscriptions again).
    */
   entryAt(seq: number): Entry | null | undefined {
-    return this.#reader.entryAt(seq);
+    return this.#reads.entryAt(seq);
   }
 
   /** One message, read from the log if need be; `undefined` if it is gone. */
   async find(seq: number): Promise<StoredMessage | undefined> {
     const entry = this.entryAt(seq);
     if (entry !== undefined) return entry?.message;
-    const { store, clock } = this.#context;
-    const asked = this.#log.epoch;
+    const { store, clock } = this.context;
+    const asked = this.log.epoch;
     const page = await store.read(this.name, seq - 1, 1, clock.now());
     this.#learn(page, asked);
     // In another epoch the number may mean another message.
@@ -225,10 +207,13 @@ export class Channel implements Pumped {
    * nobody has listened for a while.
    */
   sweep(now: number, grace: number): void {
-    this.#reader.sweep();
-    const isWatched = this.#live.size > 0 || this.#opens > 0 || now - this.#watchedAt <= grace;
-    if (!isWatched) this.#follower?.unfollow();
-    else if (this.#live.size > 0 && this.#follower?.isFollowing === false) this.#followAgain();
+    if (this.#isWatched) {
+      this.#reader?.sweep();
+      if (this.#follower?.isFollowing === false) this.#followAgain();
+    } else {
+      this.#reader = undefined;
+      if (this.#opens === 0) this.#follower?.weary(now - grace);
+    }
   }
 
   /** What the store says of the log, now and then; `asked` is the epoch known when it was asked. */
@@ -243,70 +228,94 @@ export class Channel implements Pumped {
     return Math.max(this.oldest - 1, this.head - n);
   }
 
-  async #openAlone(): Promise<void> {
-    if (!this.#open) {
-      return await (this.#opening ??= this.#begin().finally(() => this.#opening = undefined));
-    }
-    if (this.#unsure && !this.#publisher.isCommitting) await this.#readOn();
-  }
-
-  async #begin(): Promise<void> {
-    const { store, clock } = this.#context;
-    await store.create(this.name, {}, clock.now());
-    await this.refresh();
-    this.#open = true;
-  }
-
-  async #read(): Promise<void> {
-    const { store, clock } = this.#context;
-    const asked = this.#log.epoch;
-    this.#learn(await store.read(this.name, Number.MAX_SAFE_INTEGER, 1, clock.now()), asked);
-    const early = this.#early;
-    this.#early = undefined;
-    if (early !== undefined) this.#heard(early);
-  }
-
-  async #append(drafts: readonly Draft[]): Promise<AppendResult> {
-    const { store, clock, metrics, events } = this.#context;
-    if (this.#follower === undefined) {
-      await this.#openAlone();
-      if (this.#unsure) await this.#readOn();
-    }
-    const asked = this.#log.epoch;
+  /** See {@linkcode PublisherParts.append}. */
+  async append(drafts: readonly Draft[]): Promise<AppendResult> {
+    const { store, clock, metrics, events } = this.context;
+    if (this.#follower === undefined && this.#unsure) await this.#readOn();
+    const asked = this.log.epoch;
     const result = await store.append(this.name, drafts, clock.now());
     const { messages } = result;
-    if (this.#log.isCurrent(result, asked)) this.#take(result, messages);
+    if (this.log.isCurrent(result, asked)) this.#take(result, messages);
     metrics.published += messages.length;
     metrics.duplicates += drafts.length - messages.length;
     for (const message of messages) events.published?.(this.name, result.epoch, message);
     return result;
   }
 
-  async #readPage(after: number, limit: number): Promise<Page | undefined> {
-    const { store, clock, metrics } = this.#context;
+  /** See {@linkcode PublisherParts.failed}. */
+  failed(count: number): void {
+    this.context.metrics.publishErrors += count;
+    this.#fail();
+  }
+
+  /** See {@linkcode LogReaderHost.read}. */
+  async read(after: number, limit: number): Promise<Page | undefined> {
+    const { store, clock, metrics } = this.context;
     metrics.logReads++;
-    const asked = this.#log.epoch;
+    const asked = this.log.epoch;
     const page = await store.read(this.name, after, limit, clock.now());
     return this.#learn(page, asked) ? page : undefined;
   }
 
-  /** A notice came; it may be late, repeated, or of an epoch that has ended. */
-  #heard(notice: LogNotice): void {
-    if (this.#log.epoch === "") {
+  /** See {@linkcode LogReaderHost.loaded}. */
+  loaded(): void {
+    this.context.turn.pump(this);
+  }
+
+  /** See {@linkcode LogReaderHost.unread}. */
+  unread(): void {
+    this.#retryLater();
+  }
+
+  /** See {@linkcode FollowerHost.heard}: it may be late, repeated, or of an epoch that has ended. */
+  heard(notice: LogNotice): void {
+    if (this.log.epoch === "") {
       if (this.#early === undefined || notice.head > this.#early.head) this.#early = notice;
-    } else if (notice.epoch === this.#log.epoch) {
-      if (notice.head > this.#log.head) this.#take(notice, notice.messages);
+    } else if (notice.epoch === this.log.epoch) {
+      if (notice.head > this.log.head) this.#take(notice, notice.messages);
     } else if (this.baseOf(notice.epoch) === undefined) {
       // Only an answer says which epoch is the newest.
       this.refresh().catch(() => this.#fail());
     }
   }
 
+  /** See {@linkcode FollowerHost.fits}. */
+  fits(notice: LogNotice): void {
+    this.#take(notice, notice.messages);
+  }
+
+  /** See {@linkcode FollowerHost.behind}: a failure is tried again. */
+  behind(): void {
+    this.#readOn().catch(() => this.#retryLater());
+  }
+
+  async #openAlone(): Promise<void> {
+    if (this.log.epoch === "") {
+      return await (this.#opening ??= this.#begin().finally(() => this.#opening = undefined));
+    }
+    if (this.#unsure && !this.#isCommitting) await this.#readOn();
+  }
+
+  async #begin(): Promise<void> {
+    const { store, clock } = this.context;
+    await store.create(this.name, {}, clock.now());
+    await this.refresh();
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock } = this.context;
+    const asked = this.log.epoch;
+    this.#learn(await store.read(this.name, Number.MAX_SAFE_INTEGER, 1, clock.now()), asked);
+    const early = this.#early;
+    this.#early = undefined;
+    if (early !== undefined) this.heard(early);
+  }
+
   /** Learns of messages that were stored in one step, up to the head of that moment. */
   #take(state: LogState, messages: readonly StoredMessage[]): void {
     const isRow = messages.length > 0 && messages[messages.length - 1].seq === state.head;
-    if (state.epoch !== this.#log.epoch || !this.#isWatched) this.#advance(state);
-    else if (isRow && messages[0].seq <= this.#log.head + 1) {
+    if (state.epoch !== this.log.epoch || !this.#isWatched) this.#advance(state);
+    else if (isRow && messages[0].seq <= this.log.head + 1) {
       this.#adopt(state, messages[0].seq - 1, state.head, messages);
     } else if (this.#follower === undefined) this.#advance(state);
     else if (isRow) this.#follower.keep({ ...state, messages });
@@ -314,24 +323,19 @@ export class Channel implements Pumped {
     else this.#follower.expect(state.head);
   }
 
-  /** Reads what was appended without our hearing of it; a failure is tried again. */
-  #catchUp(): void {
-    this.#readOn().catch(() => this.#retryLater());
-  }
-
   #readOn(): Promise<void> {
     return this.#catching ??= this.#doReadOn().finally(() => this.#catching = undefined);
   }
 
   async #doReadOn(): Promise<void> {
-    const { store, clock, metrics } = this.#context;
-    const asked = this.#log.epoch;
-    const from = this.#log.head;
+    const { store, clock, metrics } = this.context;
+    const asked = this.log.epoch;
+    const from = this.log.head;
     this.#unsure = false;
     metrics.logReads++;
     try {
       const page = await store.read(this.name, from, PAGE, clock.now());
-      if (!this.#log.isCurrent(page, asked)) return;
+      if (!this.log.isCurrent(page, asked)) return;
       const { messages, head } = page;
       const to = messages.length === PAGE ? messages[PAGE - 1].seq : head;
       if (page.epoch !== asked || !this.#isWatched) this.#advance(page);
@@ -344,7 +348,7 @@ export class Channel implements Pumped {
 
   /** Takes in the messages between two numbers, every one that is kept there. */
   #adopt(state: LogState, from: number, to: number, messages: readonly StoredMessage[]): void {
-    this.#reader.extend(from, to, messages);
+    this.#reads.extend(from, to, messages);
     this.#advance(state);
   }
 
@@ -354,10 +358,10 @@ export class Channel implements Pumped {
    * @returns whether that is up to date
    */
   #learn(state: LogState, asked: string): boolean {
-    if (!this.#log.isCurrent(state, asked)) return false;
+    if (!this.log.isCurrent(state, asked)) return false;
     // What other nodes have stored is most likely on its way already.
-    if (this.#follower?.isFollowing && this.#isWatched && state.epoch === this.#log.epoch) {
-      this.#log.note(state, this.#context.clock.now());
+    if (this.#follower?.isFollowing && this.#isWatched && state.epoch === this.log.epoch) {
+      this.log.note(state, this.context.clock.now());
       this.#follower.expect(state.head);
     } else this.#advance(state);
     return true;
@@ -365,24 +369,37 @@ export class Channel implements Pumped {
 
   /** Goes on to the head of the log, and lets what is new flow. */
   #advance(state: LogState): void {
-    const now = this.#context.clock.now();
-    const another = state.epoch !== this.#log.epoch;
-    const moved = another || state.head > this.#log.head;
+    const now = this.context.clock.now();
+    const another = state.epoch !== this.log.epoch;
+    const moved = another || state.head > this.log.head;
     if (another) {
-      this.#log.begin(state, now);
+      this.log.begin(state, now);
       this.#follower?.reset();
     } else {
-      this.#log.note(state, now);
-      this.#log.reaches(state.head);
+      this.log.note(state, now);
+      this.log.reaches(state.head);
     }
     if (!moved) return;
-    this.#reader.advanced(another);
-    if (this.#live.size > 0) this.#context.turn.pump(this);
+    this.#reader?.advanced(another);
+    if (this.#isWatched) this.context.turn.pump(this);
     this.#follower?.advanced();
   }
 
+  #watch(): void {
+    this.#usedAt = this.context.clock.now();
+    if (this.#follower !== undefined) this.#follower.wantedAt = this.#usedAt;
+  }
+
   get #isWatched(): boolean {
-    return this.#live.size > 0;
+    return this.#live !== undefined && this.#live.size > 0;
+  }
+
+  get #isCommitting(): boolean {
+    return this.#publisher?.isCommitting ?? false;
+  }
+
+  get #reads(): LogReader {
+    return this.#reader ??= new LogReader(this);
   }
 
   #fail(): void {
@@ -393,14 +410,14 @@ export class Channel implements Pumped {
   /** The store failed: asks it again for what it may have, and for what somebody waits for. */
   #retryLater(): void {
     if (this.#stopped) return;
-    const { clock, turn } = this.#context;
+    const { clock, turn } = this.context;
     this.#retry ??= clock.schedule(RETRY_READ, () => {
       this.#retry = undefined;
-      if (this.#live.size === 0) return;
+      if (!this.#isWatched) return;
       turn.pump(this);
       // Alone, a commit that is under way has read on, or will.
-      const willRead = this.#follower === undefined && this.#publisher.isCommitting;
-      if (this.#unsure && !willRead) this.#catchUp();
+      const willRead = this.#follower === undefined && this.#isCommitting;
+      if (this.#unsure && !willRead) this.behind();
     });
   }
 

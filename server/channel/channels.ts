@@ -1,13 +1,19 @@
 import { Channel } from "./channel.ts";
+import type { Cancel } from "../clock.ts";
 import type { HubContext } from "../context.ts";
 
 /** Milliseconds after which a channel is dropped that nobody uses. */
 const IDLE = 5_000;
+/** Channels that are swept without a pause, and milliseconds of the pause: others wait meanwhile. */
+const SLICE = 256;
+const PAUSE = 1;
 
 /** The channels of this node: each is there while it is used, and a little longer. */
 export class Channels {
   readonly #context: HubContext;
   readonly #channels = new Map<string, Channel>();
+  /** Ends the pause of a sweep. */
+  #cancel: Cancel | undefined;
 
   /** @param context what every part of the hub shares */
   constructor(context: HubContext) {
@@ -40,19 +46,32 @@ export class Channels {
     return (this.#channels.get(name)?.liveCount ?? 0) + elsewhere;
   }
 
-  /** Lets go of what nobody uses. */
+  /** Lets go of what nobody uses; does nothing while that is under way. */
   sweep(): void {
-    const now = this.#context.clock.now();
-    for (const [name, channel] of this.#channels) {
+    if (this.#cancel === undefined) this.#sweep(this.#channels.entries());
+  }
+
+  /** Stops every timer. */
+  stop(): void {
+    this.#cancel?.();
+    for (const channel of this.#channels.values()) channel.stop();
+  }
+
+  #sweep(rest: IterableIterator<[string, Channel]>): void {
+    const { clock } = this.#context;
+    const now = clock.now();
+    for (let swept = 0; swept < SLICE; swept++) {
+      const next = rest.next();
+      if (next.done) return;
+      const [name, channel] = next.value;
       channel.sweep(now, IDLE);
       if (!channel.isIdle(now, IDLE)) continue;
       channel.stop();
       this.#channels.delete(name);
     }
-  }
-
-  /** Stops every timer. */
-  stop(): void {
-    for (const channel of this.#channels.values()) channel.stop();
+    this.#cancel = clock.schedule(PAUSE, () => {
+      this.#cancel = undefined;
+      this.#sweep(rest);
+    });
   }
 }

@@ -1,13 +1,15 @@
-import type { Cancel, Clock } from "../clock.ts";
+import type { Cancel } from "../clock.ts";
+import type { HubContext } from "../context.ts";
+import type { LogView } from "./log_view.ts";
 import type { Cluster, LogNotice, Stop } from "../stores/cluster.ts";
 
-/** What a follower tells its channel. */
-export interface FollowerParts {
-  readonly channel: string;
-  readonly cluster: Cluster;
-  readonly clock: Clock;
-  /** Highest number of the row that the channel has. */
-  head(): number;
+/** Whom a follower tells what it hears. */
+export interface FollowerHost {
+  /** Name of the channel. */
+  readonly name: string;
+  readonly context: HubContext;
+  /** What the channel knows of its log. */
+  readonly log: LogView;
   /** A notice of another node, or of this one. */
   heard(notice: LogNotice): void;
   /** Takes in a notice that fits the row by now. */
@@ -26,17 +28,23 @@ const MAX_AHEAD = 64;
  * is ahead of the row waits a moment for what is missing, and then the log is read.
  */
 export class Follower {
-  readonly #parts: FollowerParts;
+  /** When somebody last wanted what is heard, in Unix milliseconds. */
+  wantedAt: number;
+  readonly #host: FollowerHost;
+  readonly #cluster: Cluster;
   #stop: Stop | undefined;
   #following: Promise<void> | undefined;
   #wanted = false;
-  #ahead: LogNotice[] = [];
+  /** Notices that wait for what comes before them; absent where none does. */
+  #ahead: LogNotice[] | undefined;
   #expected = 0;
   #timer: Cancel | undefined;
 
-  /** @param parts whom to listen to, and whom to tell */
-  constructor(parts: FollowerParts) {
-    this.#parts = parts;
+  /** @param cluster whom to listen to; `host` whom to tell */
+  constructor(cluster: Cluster, host: FollowerHost) {
+    this.#cluster = cluster;
+    this.#host = host;
+    this.wantedAt = host.context.clock.now();
   }
 
   /** Whether notices flow. */
@@ -68,31 +76,38 @@ export class Follower {
     this.reset();
   }
 
+  /** Follows no more if nobody wanted it since a moment, in Unix milliseconds. */
+  weary(since: number): void {
+    if (this.wantedAt < since) this.unfollow();
+  }
+
   /** The log has reached this number, and what is missing may be on its way. */
   expect(head: number): void {
     this.#expected = Math.max(this.#expected, head);
-    if (this.#expected <= this.#parts.head()) return;
-    this.#timer ??= this.#parts.clock.schedule(PATIENCE, () => {
+    if (this.#expected <= this.#host.log.head) return;
+    this.#timer ??= this.#host.context.clock.schedule(PATIENCE, () => {
       this.#timer = undefined;
-      this.#ahead = [];
-      if (this.#parts.head() < this.#expected) this.#parts.behind();
+      this.#ahead = undefined;
+      if (this.#host.log.head < this.#expected) this.#host.behind();
     });
   }
 
   /** Keeps a notice, with its messages up to its head, until what comes before it is there. */
   keep(notice: LogNotice): void {
-    if (this.#ahead.length < MAX_AHEAD) this.#ahead.push(notice);
+    const ahead = this.#ahead ??= [];
+    if (ahead.length < MAX_AHEAD) ahead.push(notice);
     this.expect(notice.head);
   }
 
   /** The row has grown: what waited for that is taken in. */
   advanced(): void {
-    for (let i = 0; i < this.#ahead.length; i++) {
-      const head = this.#parts.head();
-      const notice = this.#ahead[i];
+    // Taking one in may take in others, and may end the epoch.
+    for (let i = 0; i < this.#waiting; i++) {
+      const { head } = this.#host.log;
+      const notice = this.#ahead![i];
       if (notice.messages[0].seq > head + 1) continue;
-      this.#ahead.splice(i, 1);
-      if (notice.head > head) this.#parts.fits(notice);
+      this.#ahead!.splice(i, 1);
+      if (notice.head > head) this.#host.fits(notice);
       // An earlier one may fit now.
       i = -1;
     }
@@ -104,13 +119,17 @@ export class Follower {
   reset(): void {
     this.#timer?.();
     this.#timer = undefined;
-    this.#ahead = [];
+    this.#ahead = undefined;
     this.#expected = 0;
   }
 
+  get #waiting(): number {
+    return this.#ahead?.length ?? 0;
+  }
+
   async #follow(): Promise<void> {
-    const { cluster, channel, heard } = this.#parts;
-    const stop = await cluster.follow(channel, heard);
+    const host = this.#host;
+    const stop = await this.#cluster.follow(host.name, (notice) => host.heard(notice));
     if (this.#wanted) this.#stop = stop;
     else stop();
   }

@@ -2,16 +2,16 @@ import { Entry } from "./entry.ts";
 import type { Page } from "../stores/store.ts";
 import type { Stretch } from "./tail.ts";
 
-/** What pages of a log are read with. */
-export interface LogPagesParts {
+/** Whose pages are read. */
+export interface LogPagesHost {
   /** Name of the channel. */
-  readonly channel: string;
+  readonly name: string;
   /** Reads messages after a number, at most so many; `undefined` if the answer is out of date. */
   read(after: number, limit: number): Promise<Page | undefined>;
   /** A page has been read. */
   loaded(): void;
   /** A page could not be read. */
-  failed(): void;
+  unread(): void;
 }
 
 /** Most messages that are read at once. */
@@ -25,13 +25,13 @@ const MAX_LOADS = 8;
  * is asked once.
  */
 export class LogPages {
-  readonly #parts: LogPagesParts;
+  readonly #host: LogPagesHost;
   readonly #pages = new Map<number, Stretch & { readonly bytes: number }>();
   readonly #loading = new Set<number>();
 
-  /** @param parts how pages are read */
-  constructor(parts: LogPagesParts) {
-    this.#parts = parts;
+  /** @param host how pages are read */
+  constructor(host: LogPagesHost) {
+    this.#host = host;
   }
 
   /** The page with what comes after a number; asks for it if it is not there. */
@@ -53,18 +53,19 @@ export class LogPages {
     if (this.#loading.has(start) || this.#loading.size >= MAX_LOADS) return;
     this.#loading.add(start);
     try {
-      const page = await this.#parts.read(start, PAGE);
+      const page = await this.#host.read(start, PAGE);
       if (page !== undefined) this.#keep(start, page);
-      this.#parts.loaded();
+      this.#host.loaded();
     } catch {
-      this.#parts.failed();
+      this.#host.unread();
     } finally {
       this.#loading.delete(start);
     }
   }
 
   #keep(start: number, { epoch, head, messages }: Page): void {
-    const entries = messages.map((message) => new Entry(this.#parts.channel, epoch, message));
+    const { name } = this.#host;
+    const entries = messages.map((message) => new Entry(name, epoch, message));
     const full = entries.length === PAGE;
     const to = full ? entries[entries.length - 1].seq : head;
     this.#pages.delete(start);

@@ -1,7 +1,7 @@
 import type { GapFrame } from "@push/client/protocol";
 import type { HubContext } from "../context.ts";
 import { Batch, Entry } from "./entry.ts";
-import { LogPages } from "./log_pages.ts";
+import { LogPages, type LogPagesHost } from "./log_pages.ts";
 import type { LogView } from "./log_view.ts";
 import type { Page, StoredMessage } from "../stores/store.ts";
 import { indexAfter, type Stretch, Tail } from "./tail.ts";
@@ -13,19 +13,19 @@ export interface Gap {
   readonly reason: GapFrame["reason"];
 }
 
-/** What a log is read with. */
-export interface LogReaderParts {
+/** Whose log is read. */
+export interface LogReaderHost {
   /** Name of the channel. */
-  readonly channel: string;
+  readonly name: string;
   readonly context: HubContext;
   /** What is known of the log. */
-  readonly view: LogView;
+  readonly log: LogView;
   /** Reads messages after a number, at most so many; `undefined` if the answer is out of date. */
   read(after: number, limit: number): Promise<Page | undefined>;
   /** A page has been read. */
   loaded(): void;
   /** A page could not be read. */
-  failed(): void;
+  unread(): void;
 }
 
 const MAX_BATCH_BYTES = 256 * 1024;
@@ -34,22 +34,26 @@ const MAX_BATCH_BYTES = 256 * 1024;
  * Messages of one log for all who stand somewhere in it: the newest from memory, older ones from
  * pages, each cut into batches once for all that stand at the same place.
  */
-export class LogReader {
-  readonly #parts: LogReaderParts;
+export class LogReader implements LogPagesHost {
+  readonly #host: LogReaderHost;
   readonly #view: LogView;
   readonly #tail = new Tail();
-  readonly #pages: LogPages;
+  /** Absent until somebody stands behind the newest messages. */
+  #pages: LogPages | undefined;
   readonly #batches = new Map<number, Batch>();
   /** The store says that it keeps everything up to here, though it looks expired. */
   #vouched = 0;
 
-  /** @param parts what is read, and how */
-  constructor(parts: LogReaderParts) {
-    const { channel, loaded, failed } = parts;
-    this.#parts = parts;
-    this.#view = parts.view;
-    const read = (after: number, limit: number) => this.#read(after, limit);
-    this.#pages = new LogPages({ channel, read, loaded, failed });
+  /** @param host what is read, and how */
+  constructor(host: LogReaderHost) {
+    this.#host = host;
+    this.#view = host.log;
+    this.#tail.reset(this.#view.head);
+  }
+
+  /** See {@linkcode LogPagesHost.name}. */
+  get name(): string {
+    return this.#host.name;
   }
 
   /** See {@linkcode Channel.next}. */
@@ -70,7 +74,7 @@ export class LogReader {
     if (message.at > this.#expiryLimit || message.seq <= this.#vouched) return batch;
     // Read again: the store says what has expired, and that is a gap.
     this.#forgetPages();
-    this.#pages.at(after);
+    this.#pageAt(after);
     return undefined;
   }
 
@@ -88,15 +92,16 @@ export class LogReader {
 
   /** Takes in the messages between two numbers, every one that is kept there. */
   extend(from: number, to: number, messages: readonly StoredMessage[]): void {
-    const { channel, view: { epoch } } = this.#parts;
-    this.#tail.extend(from, to, messages.map((message) => new Entry(channel, epoch, message)));
+    const { name } = this.#host;
+    const { epoch } = this.#view;
+    this.#tail.extend(from, to, messages.map((message) => new Entry(name, epoch, message)));
   }
 
   /** The log has moved; another epoch has begun, or only more was appended. */
   advanced(isAnother: boolean): void {
     if (isAnother) {
       this.#vouched = 0;
-      this.#pages.clear();
+      this.#pages?.clear();
     }
     // Messages that came without our hearing of them are read from the log.
     if (isAnother || this.#tail.to < this.#view.head) this.forgetTail();
@@ -123,8 +128,9 @@ export class LogReader {
     this.#forgetPages();
   }
 
-  async #read(after: number, limit: number): Promise<Page | undefined> {
-    const page = await this.#parts.read(after, limit);
+  /** See {@linkcode LogPagesHost.read}. */
+  async read(after: number, limit: number): Promise<Page | undefined> {
+    const page = await this.#host.read(after, limit);
     for (const { at, seq } of page?.messages ?? []) {
       if (at > this.#expiryLimit) break;
       this.#vouched = Math.max(this.#vouched, seq);
@@ -132,13 +138,23 @@ export class LogReader {
     return page;
   }
 
+  /** See {@linkcode LogPagesHost.loaded}. */
+  loaded(): void {
+    this.#host.loaded();
+  }
+
+  /** See {@linkcode LogPagesHost.unread}. */
+  unread(): void {
+    this.#host.unread();
+  }
+
   #forgetPages(): void {
-    this.#pages.clear();
+    this.#pages?.clear();
     this.#batches.clear();
   }
 
   get #expiryLimit(): number {
-    const { clock, settings } = this.#parts.context;
+    const { clock, settings } = this.#host.context;
     return clock.now() + (this.#view.skew ?? 0) - settings.delivery.messageTtl;
   }
 
@@ -156,7 +172,11 @@ export class LogReader {
 
   #stretchAt(after: number): Stretch | undefined {
     const tail = this.#tail;
-    return after >= tail.from && tail.entries.length > 0 ? tail : this.#pages.at(after);
+    return after >= tail.from && tail.entries.length > 0 ? tail : this.#pageAt(after);
+  }
+
+  #pageAt(after: number): Stretch | undefined {
+    return (this.#pages ??= new LogPages(this)).at(after);
   }
 }
 

@@ -1,12 +1,14 @@
 import { MAX_EARLIER } from "@push/client/protocol";
 import type { Era, LogState } from "../stores/store.ts";
 
+const NONE: readonly Era[] = [];
+
 /** What this node knows of one log. */
 export class LogView {
   #epoch = "";
   #head = 0;
   #oldest = 1;
-  #earlier: readonly Era[] = [];
+  #earlier = NONE;
   #skew: number | undefined;
 
   /** Epoch; empty as long as nothing is known. */
@@ -66,7 +68,7 @@ export class LogView {
   /** Another epoch has begun. */
   begin(state: LogState, now: number): void {
     this.#epoch = state.epoch;
-    this.#earlier = [];
+    this.#earlier = NONE;
     this.#head = state.head;
     this.#oldest = state.oldest;
     this.note(state, now);

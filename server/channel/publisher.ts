@@ -8,6 +8,9 @@ export interface Published {
   readonly duplicate: boolean;
 }
 
+/** What became of a draft: its place, or why it was not stored, or may not have been. */
+export type Outcome = Published | PushError;
+
 /** How drafts get into a log. */
 export interface PublisherParts {
   /** Appends drafts in one step, and takes notice of the result. */
@@ -16,10 +19,12 @@ export interface PublisherParts {
   failed(count: number): void;
 }
 
-interface Waiting {
-  readonly draft: Draft;
-  readonly resolve: (published: Published) => void;
-  readonly reject: (error: unknown) => void;
+/** Drafts that came together. */
+interface Group {
+  readonly drafts: readonly Draft[];
+  /** Of its first ones, those whose commits have ended. */
+  readonly outcomes: Outcome[];
+  readonly resolve: (outcomes: readonly Outcome[]) => void;
 }
 
 const MAX_COMMIT_COUNT = 1000;
@@ -31,7 +36,8 @@ const MAX_COMMIT_CHARACTERS = 256 * 1024;
  */
 export class Publisher {
   readonly #parts: PublisherParts;
-  #waiting: Waiting[] = [];
+  /** Absent while nothing waits: there is one publisher for each channel. */
+  #waiting: Group[] | undefined;
   #committing = false;
 
   /** @param parts where drafts go */
@@ -41,7 +47,7 @@ export class Publisher {
 
   /** Whether nothing waits or is under way. */
   get isIdle(): boolean {
-    return !this.#committing && this.#waiting.length === 0;
+    return !this.#committing && this.#waiting === undefined;
   }
 
   /** Whether a commit is under way. */
@@ -50,13 +56,14 @@ export class Publisher {
   }
 
   /**
-   * Appends a message; resolves once the store has it.
-   *
-   * @throws {PushError} as the store
+   * Appends messages, in this order; resolves to one outcome for each once all have one. Never rejects:
+   * they may belong to several commits, of which one may fail.
    */
-  publish(draft: Draft): Promise<Published> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ draft, resolve, reject });
+  publish(drafts: readonly Draft[]): Promise<readonly Outcome[]> {
+    return new Promise((resolve) => {
+      const group: Group = { drafts, outcomes: [], resolve };
+      if (this.#waiting === undefined) this.#waiting = [group];
+      else this.#waiting.push(group);
       if (!this.#committing) this.#commit();
     });
   }
@@ -65,30 +72,55 @@ export class Publisher {
     this.#committing = true;
     // Everything that arrives in the same burst belongs to the first commit.
     await undefined;
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, this.#commitSize());
-      try {
-        const { epoch, appended } = await this.#parts.append(batch.map(({ draft }) => draft));
-        appended.forEach(({ seq, duplicate }, i) => batch[i].resolve({ epoch, seq, duplicate }));
-      } catch (cause) {
-        this.#parts.failed(batch.length);
-        const error = cause instanceof PushError
-          ? cause
-          : new PushError("internal", undefined, { cause });
-        for (const { reject } of batch) reject(error);
-      }
+    while (this.#waiting !== undefined) {
+      const drafts = nextOf(this.#waiting);
+      this.#settle(this.#waiting, await this.#append(drafts));
     }
     this.#committing = false;
   }
 
-  /** How many of the waiting publishes go into one commit: at least one. */
-  #commitSize(): number {
-    const count = Math.min(this.#waiting.length, MAX_COMMIT_COUNT);
-    let characters = 0;
-    for (let i = 0; i < count; i++) {
-      characters += this.#waiting[i].draft.payload.length;
-      if (characters > MAX_COMMIT_CHARACTERS) return Math.max(i, 1);
+  async #append(drafts: readonly Draft[]): Promise<readonly Outcome[]> {
+    try {
+      const { epoch, appended } = await this.#parts.append(drafts);
+      return appended.map(({ seq, duplicate }) => ({ epoch, seq, duplicate }));
+    } catch (cause) {
+      this.#parts.failed(drafts.length);
+      const error = cause instanceof PushError
+        ? cause
+        : new PushError("internal", undefined, { cause });
+      return drafts.map(() => error);
     }
-    return count;
   }
+
+  /** Hands the outcomes of a commit to those whose drafts were in it. */
+  #settle(waiting: Group[], outcomes: readonly Outcome[]): void {
+    let settled = 0;
+    for (let at = 0; at < outcomes.length;) {
+      const group = waiting[settled];
+      const left = group.drafts.length - group.outcomes.length;
+      for (const end = Math.min(at + left, outcomes.length); at < end; at++) {
+        group.outcomes.push(outcomes[at]);
+      }
+      if (group.outcomes.length < group.drafts.length) break;
+      settled++;
+      group.resolve(group.outcomes);
+    }
+    if (settled === waiting.length) this.#waiting = undefined;
+    else waiting.splice(0, settled);
+  }
+}
+
+/** What goes into the next commit: at least one draft. */
+function nextOf(waiting: readonly Group[]): readonly Draft[] {
+  const next: Draft[] = [];
+  let characters = 0;
+  for (const { drafts, outcomes } of waiting) {
+    for (let i = outcomes.length; i < drafts.length; i++) {
+      characters += drafts[i].payload.length;
+      const isFull = next.length === MAX_COMMIT_COUNT || characters > MAX_COMMIT_CHARACTERS;
+      if (isFull && next.length > 0) return next;
+      next.push(drafts[i]);
+    }
+  }
+  return next;
 }

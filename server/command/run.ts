@@ -11,6 +11,7 @@ import { type Plan, readPlan } from "./plan.ts";
 import type { CommandGateway, StopSignal, World } from "./world.ts";
 import {
   checkExposure,
+  checkSharedPort,
   checkTls,
   type GatewayOptions,
   resolveOptions,
@@ -69,6 +70,7 @@ function open(options: GatewayOptions, world: World): CommandGateway {
   const settings = resolveOptions(options);
   checkExposure(settings);
   checkTls(settings);
+  checkSharedPort(settings);
   return new world.Gateway(options);
 }
 

@@ -5,24 +5,33 @@ import { type Sliced, workOf } from "../slices.ts";
 
 /** Whose frames wait. */
 export interface BacklogOwner {
+  /** Units of work that a frame is. */
+  readonly weight: number;
   /** Whether what waits may be handled now. */
   goesOn(backlog: Backlog): boolean;
   /** Takes a text apart; returns the frames that are left to do. */
   take(text: string): readonly Decoded[];
   /** Handles a frame. */
   handle(frame: Decoded): void;
+  /** A slice of what waits has been done. */
+  paused(): void;
   /**
    * Nothing waits any more.
    *
    * @param done units of work that were done in this turn
    */
   emptied(backlog: Backlog, done: number): void;
+  /** So much waits that no more should be read, or so little that it should again. */
+  filled(isFull: boolean): void;
   /** Too much waits, or too much for all together. */
   overflowed(detail: string): void;
   /** Something was thrown that nobody else would catch. */
   failed(error: unknown): void;
 }
 
+/** Characters above which no more should be read, and up to which it should again. */
+const FULL = 131_072;
+const LOW = 32_768;
 /** Texts that were read, from which on the array lets go of them. */
 const MANY = 1024;
 
@@ -40,6 +49,7 @@ export class Backlog implements Sliced, Buffering {
   #size = 0;
   /** Whether it counts among the bytes that wait in all connections. */
   #isNoted = false;
+  #isFull = false;
   /** Frames of the text that was begun, and how many of them are done. */
   #batch: readonly Decoded[] = [];
   #done = 0;
@@ -88,17 +98,20 @@ export class Backlog implements Sliced, Buffering {
 
   /** See {@linkcode Sliced.resume}. */
   resume(): boolean {
-    const { units } = this.#context.slices;
+    const { slices } = this.#context;
     let done = 0;
+    slices.begin();
     try {
       // Whatever is done may end the conversation, or begin to open it.
       while (this.#owner.goesOn(this)) {
         if (this.#isEmpty) this.#owner.emptied(this, done);
-        else if (done++ >= units) return true;
-        else done += this.#handleNext();
+        else if (slices.isOver(done)) return true;
+        else done += this.#owner.weight + this.#handleNext();
       }
     } catch (error) {
       this.#owner.failed(error);
+    } finally {
+      this.#owner.paused();
     }
     return false;
   }
@@ -138,5 +151,8 @@ export class Backlog implements Sliced, Buffering {
   #note(): void {
     const isNoted = this.#context.limits.buffers.note(this, this.#size, this.#isNoted);
     this.#isNoted = isNoted && this.#size > 0;
+    if (this.#isFull ? this.#size > LOW : this.#size <= FULL) return;
+    this.#isFull = !this.#isFull;
+    this.#owner.filled(this.#isFull);
   }
 }

@@ -12,9 +12,11 @@ import { Backlog, type BacklogOwner } from "./backlog.ts";
 import { booleanField, byteLength } from "./fields.ts";
 import { handleFrame, type Reply } from "./frames.ts";
 import { open, readOpening, sessionTtl } from "./handshake.ts";
+import { Publishes, type PublishesOwner } from "./publishes.ts";
 import { refresh } from "./refresh.ts";
 import { SPAN, workOf } from "../slices.ts";
 import { tellFailure } from "./refusal.ts";
+import type { HubContext } from "../context.ts";
 import type { Hub } from "../hub.ts";
 import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
 import type { Bucket } from "../limits/bucket.ts";
@@ -34,9 +36,12 @@ export interface DialogTerms {
   readonly clientId?: string;
   /** Called once the client has said that it understands batches. */
   onExtended(): void;
-  /** Called when frames begin to wait for a turn, and when none waits any more. */
-  onBacklog?(waits: boolean): void;
+  /** Called when so many frames wait that no more should be read, and when so few that it should again. */
+  onBacklog?(isFull: boolean): void;
 }
+
+/** Units of work that a frame is whose answer leaves by itself: most of it is to write that. */
+const LONE_ANSWER = 8;
 
 type State = "new" | "opening" | "attached" | "ended";
 
@@ -49,7 +54,7 @@ const MAX_BACKLOG_CHARACTERS = 16 * 1_048_576;
  * The conversation over one WebSocket: reads what arrives, attaches the session with the first
  * frame, answers in order of arrival where it can, and never throws.
  */
-export class Dialog implements BacklogOwner {
+export class Dialog implements BacklogOwner, PublishesOwner {
   readonly #hub: Hub;
   readonly #authenticator: Authenticator;
   readonly #connection: Connection;
@@ -67,6 +72,8 @@ export class Dialog implements BacklogOwner {
   #workedSince = 0;
   /** What waits for the session, or for a turn. */
   #backlog: Backlog | undefined;
+  /** What it publishes; absent as long as it never has. */
+  #publishes: Publishes | undefined;
 
   /** @param connection way back to the client */
   constructor(
@@ -90,6 +97,11 @@ export class Dialog implements BacklogOwner {
         );
       });
     }
+  }
+
+  /** See {@linkcode PublishesOwner.context}. */
+  get context(): HubContext {
+    return this.#hub.context;
   }
 
   /** A text frame arrived. */
@@ -260,15 +272,19 @@ export class Dialog implements BacklogOwner {
 
   #handleText(text: string): void {
     const batch = this.#decode(text);
-    for (let done = 0; done < batch.length; done++) {
-      // Nothing counts behind a disconnect.
-      if (this.#isEnded) return;
-      if (done > 0 && !this.#mayWork()) {
-        const backlog = this.#beginBacklog();
-        backlog.begin(batch, done);
-        return backlog.wait();
+    try {
+      for (let done = 0; done < batch.length; done++) {
+        // Nothing counts behind a disconnect.
+        if (this.#isEnded) return;
+        if (done > 0 && !this.#mayWork()) {
+          const backlog = this.#beginBacklog();
+          backlog.begin(batch, done);
+          return backlog.wait();
+        }
+        this.#handle(this.#session!, batch[done]);
       }
-      this.#handle(this.#session!, batch[done]);
+    } finally {
+      this.#publishes?.store();
     }
   }
 
@@ -280,13 +296,11 @@ export class Dialog implements BacklogOwner {
       this.#workedSince = now;
       this.#worked = 0;
     }
-    return ++this.#worked <= slices.units;
+    return ++this.#worked <= slices.first;
   }
 
   #beginBacklog(): Backlog {
-    this.#backlog = new Backlog(this, this.#hub.context);
-    this.#terms.onBacklog?.(true);
-    return this.#backlog;
+    return this.#backlog = new Backlog(this, this.#hub.context);
   }
 
   #endBacklog(): void {
@@ -294,7 +308,6 @@ export class Dialog implements BacklogOwner {
     if (backlog === undefined) return;
     this.#backlog = undefined;
     backlog.drop();
-    this.#terms.onBacklog?.(false);
   }
 
   #defer(backlog: Backlog, text: string): void {
@@ -304,6 +317,11 @@ export class Dialog implements BacklogOwner {
     if (backlog.waiting <= most) return;
     if (isOpening) this.#end("rate_limited");
     else this.overflowed("Frames come faster than they can be handled.");
+  }
+
+  /** See {@linkcode BacklogOwner.weight}. */
+  get weight(): number {
+    return this.#session?.wire === "extended" ? 1 : LONE_ANSWER;
   }
 
   /** See {@linkcode BacklogOwner.goesOn}. */
@@ -324,12 +342,23 @@ export class Dialog implements BacklogOwner {
     this.#handle(this.#session!, frame);
   }
 
+  /** See {@linkcode BacklogOwner.paused}. */
+  paused(): void {
+    this.#publishes?.store();
+  }
+
   /** See {@linkcode BacklogOwner.emptied}. */
   emptied({ closed }: Backlog, done: number): void {
+    this.#publishes?.store();
     this.#worked = done;
     this.#workedSince = this.#hub.context.clock.now();
     this.#endBacklog();
     if (closed !== undefined) this.closed(closed);
+  }
+
+  /** See {@linkcode BacklogOwner.filled}. */
+  filled(isFull: boolean): void {
+    this.#terms.onBacklog?.(isFull);
   }
 
   /** See {@linkcode BacklogOwner.overflowed}. */
@@ -365,11 +394,12 @@ export class Dialog implements BacklogOwner {
   }
 
   #handle(session: Session, decoded: Decoded): void {
+    if (decoded.frame.type === "channel.publish") {
+      return (this.#publishes ??= new Publishes(this, session)).add(decoded);
+    }
+    this.#publishes?.store();
     const id = session.wire === "extended" ? requestId(decoded) : {};
-    const fail = (error: unknown) => {
-      this.#tell(error, decoded);
-      this.#reply({ ...errorFrame(error), ...id });
-    };
+    const fail = (error: unknown) => this.fail(error, decoded, id.request_id);
     try {
       if (decoded.frame.type === "disconnect" && session.wire === "extended") {
         return this.#leave(session, decoded);
@@ -391,6 +421,13 @@ export class Dialog implements BacklogOwner {
     } catch (error) {
       fail(error);
     }
+  }
+
+  /** See {@linkcode PublishesOwner.fail}. */
+  fail(error: unknown, decoded: Decoded, requestId: number | undefined): void {
+    this.#tell(error, decoded);
+    const id = requestId === undefined ? {} : { request_id: requestId };
+    this.#reply({ ...errorFrame(error), ...id });
   }
 
   async #refresh(session: Session, { frame }: Decoded): Promise<Reply> {
@@ -437,13 +474,20 @@ export class Dialog implements BacklogOwner {
       const { metrics } = this.#hub.context;
       metrics.count(metrics.errors, frame.code);
     }
+    this.send(JSON.stringify(frame));
+  }
+
+  /** See {@linkcode PublishesOwner.send}. */
+  send(text: string): void {
     // An answer may come when its connection has gone.
-    if (this.#state !== "ended") this.#connection.send(JSON.stringify(frame), 0);
+    if (this.#state !== "ended") this.#connection.send(text, 0);
   }
 
   #end(code: Code, detail?: string, isTold = false): void {
     if (this.#state === "ended") return;
     if (!isTold) this.#tell(new PushError(code, detail));
+    // What came before its end counts.
+    this.#publishes?.store();
     this.#state = "ended";
     this.#endHandshake();
     // The peer's close is read, too.

@@ -1,22 +1,18 @@
 import {
   type Decoded,
+  formatEventId,
   type GatewayFrame,
-  isSeq,
   type JsonObject,
-  memberText,
   type PresenceEntry,
   PushError,
 } from "@push/client/protocol";
 import { Forbidden } from "../access/permits.ts";
 import { knownTo, seenBy } from "../access/seen.ts";
 import {
-  booleanField,
-  byteLength,
   channelField,
   epochField,
   metadataField,
   objectsField,
-  publishIdField,
   rangesField,
   refuse,
   requiredString,
@@ -26,6 +22,7 @@ import {
   stringField,
 } from "./fields.ts";
 import { harmless } from "../harmless.ts";
+import { readPublish } from "./publishes.ts";
 import type { Hub } from "../hub.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "../transports/connection.ts";
@@ -95,30 +92,16 @@ export function handleFrame(speaker: Speaker, decoded: Decoded): Reply | Promise
   const reply = handler(speaker, decoded);
   if (reply instanceof Promise && (handler === create || handler === subscribe)) {
     const { session } = speaker;
-    const made = Promise.allSettled([making.get(session), reply]).then(() => {});
+    const before = making.get(session);
+    const all = before === undefined ? reply : Promise.allSettled([before, reply]);
+    const end = () => {
+      if (making.get(session) === made) making.delete(session);
+    };
+    const made = all.then(end, end);
     making.set(session, made);
   }
   // Whatever is not a publish has the same effect once and twice.
   return reply instanceof Promise && handler !== publish ? harmless(reply) : reply;
-}
-
-/**
- * Payload of a publish as the JSON text that it was written with.
- *
- * @throws {PushError} `bad_request` if there is none, `message_too_large`
- */
-export function payloadOf(decoded: Decoded, maxBytes: number): string {
-  const payload = memberText(decoded, "data");
-  if (payload === undefined) refuse("data", "a JSON value", undefined);
-  if (payload.length > maxBytes || byteLength(payload) > maxBytes) {
-    throw new PushError(
-      "message_too_large",
-      `The payload has ${
-        byteLength(payload)
-      } bytes, and at most ${maxBytes} are accepted (maxMessageBytes).`,
-    );
-  }
-  return payload;
 }
 
 async function create({ hub, session }: Speaker, { frame }: Decoded): Promise<Reply> {
@@ -160,19 +143,15 @@ async function unsubscribe(
 }
 
 async function publish({ hub, session }: Speaker, decoded: Decoded): Promise<Reply> {
-  const { frame } = decoded;
-  const channel = channelField(frame);
-  const payload = payloadOf(decoded, hub.context.settings.limits.maxMessageBytes);
-  const options = { id: publishIdField(frame), echo: booleanField(frame, "echo") };
-  const number = session.wire === "extended" && isSeq(frame.request_id)
-    ? frame.request_id
-    : undefined;
-  hub.context.limits.checkPublish(session.publishes, number, channel, payload.length);
-  const { delivered, epoch, seq, duplicate } = await session.publish(channel, payload, options);
+  const asked = readPublish(hub.context, session, decoded);
+  const { channel } = asked;
+  const { outcomes: [published], delivered } = await session.publish(channel, [asked]);
+  if (published instanceof PushError) throw published;
   if (session.wire === "fixed") {
     return { frame: { type: "channel.published", channel, delivered } };
   }
-  const event_id = `${epoch}:${seq}:${channel}`;
+  const { epoch, seq, duplicate } = published;
+  const event_id = formatEventId(channel, epoch, seq);
   return {
     frame: {
       type: "channel.published",

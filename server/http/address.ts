@@ -24,7 +24,7 @@ const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 /** Reads an address, without a port or brackets; `undefined` if it is none. */
 export function parseAddress(text: string): AddressBytes | undefined {
   const quad = IPV4.exec(text);
-  if (quad !== null) return bytesOfQuad(quad.slice(1));
+  if (quad !== null) return bytesOfQuad(quad);
   // A zone names an interface of this machine, and is no part of the address (RFC 4007 section 11).
   const [address] = text.split("%", 1);
   if (!IPV6.test(address) || address.length > 45) return undefined;
@@ -63,10 +63,16 @@ export function isIn({ bytes, prefix }: Network, address: AddressBytes): boolean
   return rest === 0 || (bytes[whole] ^ address[whole]) >> (8 - rest) === 0;
 }
 
-function bytesOfQuad(parts: string[]): AddressBytes | undefined {
-  // A leading zero is read as octal by some, and by others not.
-  if (parts.some((part) => Number(part) > 255 || part !== String(Number(part)))) return undefined;
-  return Uint8Array.from(parts, Number);
+function bytesOfQuad(quad: RegExpExecArray): AddressBytes | undefined {
+  const bytes = new Uint8Array(4);
+  for (let i = 0; i < 4; i++) {
+    const part = quad[i + 1];
+    const byte = Number(part);
+    // A leading zero is read as octal by some, and by others not.
+    if (byte > 255 || (part.length > 1 && part[0] === "0")) return undefined;
+    bytes[i] = byte;
+  }
+  return bytes;
 }
 
 /** Bytes of an address as the parser of URLs writes it: hexadecimal groups, one `::` at most. */

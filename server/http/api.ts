@@ -2,35 +2,17 @@ import { formatEventId, type PresenceEntry, PushError } from "@push/client/proto
 import type { Identity } from "../access/identity.ts";
 import { demand, Permits } from "../access/permits.ts";
 import { seenBy } from "../access/seen.ts";
-import { channelField, integerField, publishIdField, stringField } from "../dialog/fields.ts";
-import { payloadOf } from "../dialog/frames.ts";
+import { channelField, integerField, stringField } from "../dialog/fields.ts";
 import type { Hub } from "../hub.ts";
 import type { DeadLetter, DeadLetterQuery } from "../stores/store.ts";
 import { type Body, json } from "./respond.ts";
 
-/** One route of the publish API. The caller has shown its token. */
+/** One route of the API. The caller has shown its token. */
 export type ApiRoute = (hub: Hub, url: URL, body: Body, identity: Identity) => Promise<Response>;
 
 const MAX_SESSION_KEY = 1024;
 const MAX_LISTED = 1000;
 const DEFAULT_LISTED = 100;
-
-/** `POST /api/push/publish` */
-export async function publish(
-  hub: Hub,
-  _url: URL,
-  body: Body,
-  identity: Identity,
-): Promise<Response> {
-  const channel = channelField(body.frame);
-  const payload = payloadOf(body, hub.context.settings.limits.maxMessageBytes);
-  const id = publishIdField(body.frame);
-  await demand(hub.context.authorization, identity, "publish", channel);
-  const published = await hub.publish(channel, payload, { id, subject: identity.subject });
-  const { epoch, seq, delivered, duplicate } = published;
-  const event_id = formatEventId(channel, epoch, seq);
-  return json({ event_id, channel, epoch, seq, delivered, duplicate });
-}
 
 /** `GET /api/push/channels` */
 export async function channels(

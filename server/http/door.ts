@@ -1,6 +1,6 @@
 import { PushError } from "@push/client/protocol";
 import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
-import type { Identity } from "../access/identity.ts";
+import { EVERYBODY, type Identity } from "../access/identity.ts";
 import { bearerToken } from "../access/secrets.ts";
 import type { Tickets } from "../access/tickets.ts";
 import type { Peer } from "./peer.ts";
@@ -18,6 +18,12 @@ export interface Shown {
   readonly token?: string;
   /** A ticket, if there is no token. */
   readonly ticket?: string;
+}
+
+/** What an address says of something; `undefined` if it says nothing. */
+export function parameterOf(url: URL, name: string): string | undefined {
+  // Most addresses say nothing at all.
+  return url.search === "" ? undefined : url.searchParams.get(name) ?? undefined;
 }
 
 /** Lets requests in: finds what they show, and who that is. */
@@ -61,10 +67,13 @@ export class Door {
       await this.#authenticator.identify(undefined, this.about(visitor));
   }
 
-  /** The same; `undefined` if the request shows nothing and something is asked for. */
-  async identifyShown(visitor: Visitor): Promise<Identity | undefined> {
-    const { request, url: { searchParams } } = visitor;
-    const query = searchParams.get("token") ?? undefined;
+  /**
+   * The same; `undefined` if the request shows nothing and something is asked for. At once, and throws
+   * at once, where that can be told at once.
+   */
+  identifyShown(visitor: Visitor): Identity | undefined | Promise<Identity> {
+    const { request, url } = visitor;
+    const query = parameterOf(url, "token");
     if (query !== undefined && !this.#takesQuery) {
       throw new PushError(
         "bad_request",
@@ -73,11 +82,15 @@ export class Door {
       );
     }
     const header = bearerToken(request.headers.get("authorization"));
-    const ticket = searchParams.get("ticket") || undefined;
-    if (header === undefined && ticket !== undefined) return await this.#redeem(ticket);
+    const ticket = parameterOf(url, "ticket") || undefined;
+    if (header === undefined && ticket !== undefined) return this.#redeem(ticket);
     const token = header ?? query;
-    if (token === undefined && this.#authenticator.isProtected) return undefined;
-    return await this.#authenticator.identify(token, this.about(visitor));
+    if (token === undefined) {
+      if (this.#authenticator.isProtected) return undefined;
+      this.#authenticator.admit(EVERYBODY);
+      return EVERYBODY;
+    }
+    return this.#authenticator.identify(token, this.about(visitor));
   }
 
   /** A ticket for an identity, and the seconds in which it can be used. */

@@ -20,6 +20,9 @@ const AUTHORITY = /^[\w.:[\]-]{1,300}$/;
  */
 export class Hosts {
   readonly #allowed: ReadonlySet<string> | undefined;
+  /** What was allowed last: most requests name the same. */
+  #field: string | undefined;
+  #hostname: string | undefined;
 
   /** @param allowed hosts without ports, beside this machine's names; `*` is any */
   constructor(allowed: readonly string[] | undefined, { listensAt, isChecked }: HostTerms) {
@@ -35,8 +38,14 @@ export class Hosts {
   allows({ headers }: Request, url: URL): boolean {
     if (this.#allowed === undefined) return true;
     const field = headers.get("host");
+    const { hostname } = url;
+    if (field === this.#field && hostname === this.#hostname) return true;
     // A request that names no host comes from no page.
-    return this.#isAllowed(url) && (field === null || field === "" || this.#isNamed(field));
+    if (field === null || field === "") return this.#isAllowed(url);
+    if (!this.#isAllowed(url) || !this.#isNamed(field)) return false;
+    this.#field = field;
+    this.#hostname = hostname;
+    return true;
   }
 
   #isNamed(field: string): boolean {

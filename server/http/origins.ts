@@ -24,6 +24,10 @@ const EMBEDDED: OriginVerdict = { allowed: false, headers: { vary: "Origin" } };
 export class Origins {
   readonly #allowed: ReadonlySet<string>;
   readonly #listensAt: string | undefined;
+  /** The origin and host that were found to be the gateway's own last: most requests have the same. */
+  #ownOrigin: string | undefined;
+  #ownHost: string | undefined;
+  #ownSecure = false;
 
   /**
    * @param allowed origins as browsers write them; `*` is any
@@ -57,6 +61,18 @@ export class Origins {
 
   /** Whether a page is of the gateway's own host, or both are this machine's. */
   #isOwn(origin: string, url: URL, secure: boolean): boolean {
+    const { host } = url;
+    if (origin === this.#ownOrigin && host === this.#ownHost && secure === this.#ownSecure) {
+      return true;
+    }
+    if (!this.#isSame(origin, url, secure)) return false;
+    this.#ownOrigin = origin;
+    this.#ownHost = host;
+    this.#ownSecure = secure;
+    return true;
+  }
+
+  #isSame(origin: string, url: URL, secure: boolean): boolean {
     const page = URL.parse(origin);
     if (page === null || page.host === "") return false;
     // Behind a proxy that speaks TLS the page has another scheme, and so another port by default.

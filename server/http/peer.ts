@@ -69,7 +69,11 @@ export function peerOf(
 ): Peer {
   const bytes = remote === undefined ? undefined : parseAddress(remote);
   if (bytes === undefined) return { address: undefined, secure };
-  if (!isTrusted(bytes, trusted)) return { address: formatAddress(bytes), secure };
+  if (!isTrusted(bytes, trusted)) {
+    // What is written with dots alone is written in its one form, or no address.
+    const isQuad = bytes.length === 4 && !remote!.includes(":");
+    return { address: isQuad ? remote : formatAddress(bytes), secure };
+  }
   return {
     address: formatAddress(lastUntrusted(bytes, headers.get("x-forwarded-for"), trusted)),
     secure: secureBefore(headers.get("x-forwarded-proto")) ?? secure,

@@ -49,10 +49,7 @@ function messages(
   return pollers.request(pollToken(frame), async (poller) => {
     const { session, connection } = poller;
     adoptPositions(poller, positions);
-    const waiting = connection.poll(timeout, request.signal);
-    hub.drained(session);
-    const frames = await waiting;
-    return jsonText(`{"messages":[${frames.join(",")}],"poll_interval_hint":0}`);
+    return jsonText(await connection.poll(timeout, request, () => hub.drained(session)));
   }, { polls: true, size: text.length });
 }
 

@@ -4,7 +4,11 @@ import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import { hashSecret } from "../access/secrets.ts";
 import type { Session } from "../session/session.ts";
-import { LongPollConnection } from "../transports/longpoll.ts";
+import {
+  LongPollConnection,
+  type PollTerms as LongPollTerms,
+  pollTerms,
+} from "../transports/longpoll.ts";
 import { PollEntry, type PollEntryParts, type Poller, type PollFate } from "./poll_entry.ts";
 import {
   attachOrClose,
@@ -61,6 +65,7 @@ const RECORD_LINGERS = 2;
  */
 export class Pollers {
   readonly #hub: Hub;
+  readonly #terms: LongPollTerms;
   readonly #entries = new Map<string, PollEntry>();
   readonly #records: PollRecords | undefined;
   readonly #telling: PollTelling | undefined;
@@ -71,7 +76,8 @@ export class Pollers {
   /** @param hub whose sessions are polled */
   constructor(hub: Hub) {
     this.#hub = hub;
-    const { cluster } = hub.context.store;
+    const { clock, turn, settings: { polling }, store: { cluster } } = hub.context;
+    this.#terms = pollTerms({ clock, turn, maxBatchSize: polling.maxBatchSize });
     if (cluster?.sharesSessions) {
       this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
       this.#telling = new PollTelling(this.#records);
@@ -207,11 +213,10 @@ export class Pollers {
 
   /** A connection without a session. */
   #connect(address: string | undefined): [connection: LongPollConnection, fate: PollFate] {
-    const { clock, turn, settings, metrics, limits: { connections } } = this.#hub.context;
+    const { metrics, limits: { connections } } = this.#hub.context;
     const place = connections.enter(address);
-    const terms = { clock, turn, maxBatchSize: settings.polling.maxBatchSize };
     const fate: PollFate = { ended: undefined, onEnd: undefined, onBarred: undefined, place };
-    const connection = new LongPollConnection(terms, (code) => {
+    const connection = new LongPollConnection(this.#terms, (code) => {
       metrics.count(metrics.closed, code);
       fate.ended = code;
       this.#active--;

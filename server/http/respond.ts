@@ -10,6 +10,7 @@ import { isObject } from "../dialog/fields.ts";
 import { retryAfter } from "../limits/throttled.ts";
 
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" } as const;
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** A JSON answer. */
 export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
@@ -28,6 +29,15 @@ export function jsonText(
   });
 }
 
+/** See {@linkcode failureBody}. */
+export interface FailureBody {
+  readonly ok: false;
+  readonly error: string;
+  readonly code: Code;
+  /** Seconds to wait. */
+  readonly retry_after?: number;
+}
+
 /** The answer to a request that went wrong: `{ ok: false, error, code }`. */
 export function failure(error: unknown, headers: Record<string, string> = {}): Response {
   const known = error instanceof PushError ? error : new PushError("internal");
@@ -37,8 +47,14 @@ export function failure(error: unknown, headers: Record<string, string> = {}): R
   const wait = retryAfter(known);
   if (wait !== undefined) more["retry-after"] = `${Math.max(Math.ceil(wait), 1)}`;
   else if (status === 503 || status === 429) more["retry-after"] = "1";
-  const body = { ok: false, error: known.message, code: known.code };
-  return json(wait === undefined ? body : { ...body, retry_after: wait }, status || 500, more);
+  return json(failureBody(known), status || 500, more);
+}
+
+/** What the answer to something that went wrong says. */
+export function failureBody(error: PushError): FailureBody {
+  const wait = retryAfter(error);
+  const body: FailureBody = { ok: false, error: error.message, code: error.code };
+  return wait === undefined ? body : { ...body, retry_after: wait };
 }
 
 /** A failure with the text of its code. */
@@ -74,18 +90,31 @@ export async function readBody(
   return { frame, text };
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
+/**
+ * Reads text from a request, never more than `maxBytes` of it.
+ *
+ * @throws {PushError} `frame_too_large`; `bad_frame` if it is not UTF-8
+ */
+export async function readText(request: Request, maxBytes: number): Promise<string> {
   const tooLarge = () =>
     new PushError(
       "frame_too_large",
       `A request body may have at most ${maxBytes} bytes (maxFrameBytes).`,
     );
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+  const { headers } = request;
+  const length = headers.get("content-length");
+  if (Number(length ?? 0) > maxBytes) throw tooLarge();
   if (request.body === null) return "";
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let bytes = 0;
   try {
+    // Who says how much comes can send no more: it need not be counted piece by piece.
+    if (length !== null && !headers.has("transfer-encoding")) {
+      const body = await request.bytes();
+      if (body.byteLength > maxBytes) throw tooLarge();
+      return UTF8.decode(body);
+    }
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    let text = "";
+    let bytes = 0;
     for await (const chunk of request.body) {
       bytes += chunk.byteLength;
       if (bytes > maxBytes) throw tooLarge();

@@ -1,5 +1,5 @@
 import { type Code, PushError } from "@push/client/protocol";
-import { channelField } from "../dialog/fields.ts";
+import type { Identity } from "../access/identity.ts";
 import type { Hub } from "../hub.ts";
 import type { Door, Visitor } from "./door.ts";
 import {
@@ -9,13 +9,13 @@ import {
   demandAdmin,
   pollPresence,
   presence,
-  publish,
   redrive,
 } from "./api.ts";
 import { health, metrics } from "./health.ts";
 import type { Hosts } from "./hosts.ts";
 import { isPreflight, type Origins, preflight } from "./origins.ts";
 import { POLL_ROUTES } from "./poll.ts";
+import { publish } from "./publish.ts";
 import { revocations, revoke } from "./revoke.ts";
 import type { Pollers } from "./pollers.ts";
 import { type Body, codeOf, fail, failure, json, readBody } from "./respond.ts";
@@ -67,7 +67,6 @@ interface Api {
 }
 
 const API: { readonly [path: string]: Api } = {
-  "/api/push/publish": { method: "POST", handle: publish },
   "/api/push/channels": { method: "GET", handle: channels },
   "/api/push/presence": { method: "GET", handle: presence },
   "/api/push/poll/presence": { method: "GET", handle: pollPresence },
@@ -77,8 +76,10 @@ const API: { readonly [path: string]: Api } = {
   "/api/push/revocations": { method: "GET", handle: revocations },
 };
 const POLL = "/api/push/poll/";
+const PUBLISH = "/api/push/publish";
 const SSE = "/api/push/sse";
 const TICKET = "/api/push/ticket";
+const OWN: ReadonlySet<string> = new Set([PUBLISH, SSE]);
 const LOOKED_AT: ReadonlySet<string> = new Set(["/health", "/metrics", TICKET]);
 const EMPTY: Body = { frame: {}, text: "{}" };
 
@@ -95,31 +96,38 @@ export async function answer(parts: RouterParts, request: Request): Promise<Resp
   if (!isGuarded && pathname !== "/health") return await answerTo(parts, request, url);
   const { allowed, headers } = parts.origins.judge(request, url, parts.peer.secure);
   const refusal = isGuarded && !allowed ? "origin_not_allowed" : undefined;
-  const response = await answerTo(parts, request, url, refusal);
+  const answered = answerTo(parts, request, url, refusal);
+  const response = answered instanceof Promise ? await answered : answered;
   // An upgrade is no answer that a page reads.
   if (response.status === 101 || (!allowed && !isGuarded)) return response;
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }
 
-async function answerTo(
+function answerTo(
   parts: RouterParts,
   request: Request,
   url: URL,
   refusal?: Code,
-): Promise<Response> {
+): Response | Promise<Response> {
   try {
     if (refusal !== undefined) throw new PushError(refusal);
-    return await route(parts, request, url);
+    const answered = route(parts, request, url);
+    if (!(answered instanceof Promise)) return answered;
+    return answered.catch((error) => refuse(parts, request, url, error));
   } catch (error) {
-    tell(parts, request, url, error);
-    if (parts.push !== undefined) {
-      const { metrics, limits } = parts.push.hub.context;
-      limits.failed(parts.peer.address, error);
-      metrics.count(metrics.errors, codeOf(error));
-    }
-    return failure(error);
+    return refuse(parts, request, url, error);
   }
+}
+
+function refuse(parts: RouterParts, request: Request, url: URL, error: unknown): Response {
+  tell(parts, request, url, error);
+  if (parts.push !== undefined) {
+    const { metrics, limits } = parts.push.hub.context;
+    limits.failed(parts.peer.address, error);
+    metrics.count(metrics.errors, codeOf(error));
+  }
+  return failure(error);
 }
 
 /** Logs why a request was refused or could not be answered. */
@@ -143,16 +151,17 @@ function tell({ path, log, audit, peer }: RouterParts, request: Request, url: UR
 
 /** Path of a route, as it may be logged: what is none of the gateway's could hold anything. */
 function routeName(webSocket: string, pathname: string): string {
-  if (pathname === webSocket || pathname === SSE || Object.hasOwn(API, pathname)) return pathname;
+  if (pathname === webSocket || OWN.has(pathname) || Object.hasOwn(API, pathname)) return pathname;
   const poll = pathname.startsWith(POLL) ? pathname.slice(POLL.length) : "";
   return Object.hasOwn(POLL_ROUTES, poll) || LOOKED_AT.has(pathname) ? pathname : "elsewhere";
 }
 
-async function route(
+/** Answers at once where nothing has to be waited for. */
+function route(
   { path, uptime, draining, failed, push, upgrader, peer }: RouterParts,
   request: Request,
   url: URL,
-): Promise<Response> {
+): Response | Promise<Response> {
   const { pathname } = url;
   const visitor = { request, url, peer };
   if (pathname.startsWith("/api/") && isPreflight(request)) return preflight();
@@ -166,12 +175,7 @@ async function route(
       return fail("method_not_allowed", undefined, { allow: "GET, HEAD" });
     }
   }
-  if (pathname === "/health") {
-    const vitals = push && vitalsOf(push);
-    const detailed = push !== undefined && await mayLook(push, visitor);
-    const alive = url.searchParams.get("probe") === "live";
-    return health(vitals, { uptime, draining, detailed, alive });
-  }
+  if (pathname === "/health") return answerHealth(push, visitor, uptime, draining);
   if (draining && pathname === SSE && isEventSource(request)) return comeBack("going_away");
   if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
@@ -180,20 +184,37 @@ async function route(
   const isBarred = limits.isBarred(peer.address);
   if (isBarred && pathname === SSE && isEventSource(request)) return comeBack("too_many_failures");
   limits.checkFailures(peer.address);
-  if (pathname === "/metrics") {
-    await demandAdmin(push.hub, await push.door.identify(visitor));
-    return metrics(vitalsOf(push));
-  }
+  if (pathname === "/metrics") return answerMetrics(push, visitor);
   if (pathname === path) return push.sockets.upgrade(visitor, upgrader);
   if (pathname.startsWith(POLL) && !push.hub.context.settings.polling.enabled) {
     return fail("not_found", "Polling is switched off: set push.polling.enabled.");
   }
+  if (pathname === PUBLISH) return answerPublish(push, visitor);
   if (pathname === SSE) return answerSse(push, visitor);
   if (pathname === TICKET) return answerTicket(push, visitor);
   const api = Object.hasOwn(API, pathname) ? API[pathname] : undefined;
   if (api !== undefined) return answerApi(push, api, visitor);
   if (pathname.startsWith(POLL)) return answerPoll(push, pathname.slice(POLL.length), visitor);
   return fail("not_found", `There is nothing at ${JSON.stringify(pathname.slice(0, 100))}.`);
+}
+
+/** `GET /health` */
+async function answerHealth(
+  push: PushParts | undefined,
+  visitor: Visitor,
+  uptime: number,
+  draining: boolean,
+): Promise<Response> {
+  const vitals = push && vitalsOf(push);
+  const detailed = push !== undefined && await mayLook(push, visitor);
+  const alive = visitor.url.searchParams.get("probe") === "live";
+  return health(vitals, { uptime, draining, detailed, alive });
+}
+
+/** `GET /metrics` */
+async function answerMetrics(push: PushParts, visitor: Visitor): Promise<Response> {
+  await demandAdmin(push.hub, await push.door.identify(visitor));
+  return metrics(vitalsOf(push));
 }
 
 async function answerApi(
@@ -204,19 +225,39 @@ async function answerApi(
   const { request, url } = visitor;
   if (request.method !== method) return fail("method_not_allowed", undefined, { allow: method });
   const identity = await push.door.identify(visitor);
-  const { subject } = identity;
-  const { limits, audit } = push.hub.context;
-  const { address: peer } = visitor.peer;
-  try {
+  return await audited(push, visitor, identity, async () => {
     const body = method === "POST" ? await read(push, request) : EMPTY;
     // It may have taken its time.
     push.door.authenticator.admit(identity);
-    if (handle === publish) {
-      limits.checkHttpPublish(subject, peer, channelField(body.frame), body.text.length);
-    }
     return await handle(push.hub, url, body, identity);
+  });
+}
+
+/** `POST /api/push/publish` */
+async function answerPublish(push: PushParts, visitor: Visitor): Promise<Response> {
+  const { request, peer: { address } } = visitor;
+  if (request.method !== "POST") return fail("method_not_allowed", undefined, { allow: "POST" });
+  const { hub, door } = push;
+  const identity = await door.identify(visitor);
+  return await audited(
+    push,
+    visitor,
+    identity,
+    () => publish({ hub, identity, address }, request, () => door.authenticator.admit(identity)),
+  );
+}
+
+/** Tells whoever was refused by their subject. */
+async function audited(
+  { hub }: PushParts,
+  { request, url, peer: { address: peer } }: Visitor,
+  { subject }: Identity,
+  answer: () => Promise<Response>,
+): Promise<Response> {
+  try {
+    return await answer();
   } catch (error) {
-    audit.refused(error, { peer, subject }, `${method} ${url.pathname}`);
+    hub.context.audit.refused(error, { peer, subject }, `${request.method} ${url.pathname}`);
     throw error;
   }
 }

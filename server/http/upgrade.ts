@@ -1,10 +1,10 @@
 import { isClientId, PushError } from "@push/client/protocol";
-import { Dialog, type DialogTerms } from "../dialog/dialog.ts";
+import type { Identity } from "../access/identity.ts";
 import type { Hub } from "../hub.ts";
-import type { Door, Visitor } from "./door.ts";
-import { type Socket, WebSocketConnection } from "../transports/websocket.ts";
-import type { Place } from "../limits/connections.ts";
-import type { Log } from "../logging/log.ts";
+import { type Door, parameterOf, type Visitor } from "./door.ts";
+import { Gathering } from "../transports/gathered.ts";
+import type { Socket } from "../transports/websocket.ts";
+import { Accepted, type AcceptedHost, type Newcomer } from "./accepted.ts";
 import { fail, json } from "./respond.ts";
 import type { SocketEvents, Upgrader } from "./upgrader.ts";
 
@@ -15,18 +15,7 @@ export class Sockets {
   readonly #open = new Set<Accepted>();
   /** Closed by this side, not yet by the peer. */
   readonly #closing = new Set<Accepted>();
-  readonly #host: AcceptedHost = {
-    closing: (accepted) => void this.#closing.add(accepted),
-    gone: (accepted) => {
-      if (!this.#closing.has(accepted)) this.#leave(accepted);
-      return this.#open.delete(accepted);
-    },
-    settled: (accepted) => {
-      this.#closing.delete(accepted);
-      this.#leave(accepted);
-      if (this.#closing.size === 0) this.#onSettled?.();
-    },
-  };
+  readonly #host: AcceptedHost;
   #onSettled: (() => void) | undefined;
 
   /**
@@ -36,6 +25,30 @@ export class Sockets {
   constructor(hub: Hub, door: Door) {
     this.#hub = hub;
     this.#door = door;
+    const { clock, turn, metrics, limits, settings } = hub.context;
+    this.#host = {
+      hub,
+      authenticator: door.authenticator,
+      terms: {
+        clock,
+        turn,
+        metrics,
+        texts: new Gathering(turn),
+        batches: new Gathering(turn),
+        maxBufferedBytes: settings.limits.maxBufferedBytes,
+        buffers: limits.buffers,
+      },
+      closing: (accepted) => void this.#closing.add(accepted),
+      gone: (accepted) => {
+        if (!this.#closing.has(accepted)) this.#leave(accepted);
+        return this.#open.delete(accepted);
+      },
+      settled: (accepted) => {
+        this.#closing.delete(accepted);
+        this.#leave(accepted);
+        if (this.#closing.size === 0) this.#onSettled?.();
+      },
+    };
   }
 
   /** How many are open. */
@@ -47,15 +60,20 @@ export class Sockets {
    * Answers an upgrade request.
    *
    * @param upgrader takes the last step, once nothing speaks against it
-   * @throws {PushError} `token_invalid`, `bad_request`, `too_many_connections`; the request is then
-   *   not upgraded
+   * @throws {PushError} or rejects with one: `token_invalid`, `bad_request`, `too_many_connections`; the
+   *   request is then not upgraded
    */
-  async upgrade(visitor: Visitor, upgrader: Upgrader): Promise<Response> {
-    const { request, url } = visitor;
-    const refusal = refuseUpgrade(request);
+  upgrade(visitor: Visitor, upgrader: Upgrader): Response | Promise<Response> {
+    const refusal = refuseUpgrade(visitor.request);
     if (refusal !== undefined) return refusal;
-    const identity = await this.#door.identifyShown(visitor);
-    const clientId = url.searchParams.get("client_id") ?? undefined;
+    const identity = this.#door.identifyShown(visitor);
+    if (!(identity instanceof Promise)) return this.#upgrade(visitor, upgrader, identity);
+    return identity.then((known) => this.#upgrade(visitor, upgrader, known));
+  }
+
+  #upgrade(visitor: Visitor, upgrader: Upgrader, identity: Identity | undefined): Response {
+    const { request, url } = visitor;
+    const clientId = parameterOf(url, "client_id");
     if (clientId !== undefined && !isClientId(clientId)) {
       throw new PushError(
         "bad_request",
@@ -91,20 +109,9 @@ export class Sockets {
   }
 
   /** Lets a client speak over a WebSocket. */
-  accept(socket: Socket, terms: Omit<DialogTerms, "onExtended" | "onBacklog">): SocketEvents {
+  accept(socket: Socket, newcomer: Newcomer): SocketEvents {
     const { metrics } = this.#hub.context;
-    const accepted = new Accepted(
-      socket,
-      this.#hub,
-      this.#host,
-      (connection) =>
-        new Dialog(this.#hub, this.#door.authenticator, connection, {
-          ...terms,
-          onExtended: () => connection.batch(),
-          onBacklog: (waits) => waits ? socket.pause?.() : socket.resume?.(),
-        }),
-      this.#hub.context.limits.connections.enter(terms.address),
-    );
+    const accepted = new Accepted(socket, this.#host, newcomer);
     this.#open.add(accepted);
     metrics.count(metrics.connections, accepted.connection.transport);
     return accepted;
@@ -115,95 +122,8 @@ export class Sockets {
   }
 }
 
-/** Who keeps count of accepted sockets. */
-interface AcceptedHost {
-  /** This side has closed it. */
-  closing(accepted: Accepted): void;
-  /** It carries nothing any more. @returns whether that is news */
-  gone(accepted: Accepted): boolean;
-  /** The peer has closed it, too. */
-  settled(accepted: Accepted): void;
-}
-
-/** One WebSocket and the dialog over it. */
-class Accepted implements SocketEvents {
-  readonly socket: Socket;
-  readonly connection: WebSocketConnection;
-  /** That it is counted; one whose peer does not answer the close still holds a descriptor. */
-  readonly place: Place;
-  readonly #dialog: Dialog;
-  readonly #host: AcceptedHost;
-  readonly #log: Log;
-  /** It carries nothing any more. */
-  #isGone = false;
-
-  constructor(
-    socket: Socket,
-    { context }: Hub,
-    host: AcceptedHost,
-    begin: (connection: WebSocketConnection) => Dialog,
-    place: Place,
-  ) {
-    this.place = place;
-    const { clock, turn, metrics, settings: { limits: { maxBufferedBytes } } } = context;
-    const terms = { clock, turn, metrics, maxBufferedBytes, buffers: context.limits.buffers };
-    this.socket = socket;
-    this.#host = host;
-    this.#log = context.log;
-    this.connection = new WebSocketConnection(
-      socket,
-      terms,
-      () => this.#dialog.drained(),
-      (code) => {
-        if (this.#isGone) return this.#dialog.closed(1006, false);
-        if (code === "slow_consumer") {
-          this.#log.write("connection.slow", { transport: "websocket" });
-        }
-        host.closing(this);
-        this.#ended(1006, false);
-      },
-    );
-    this.#dialog = begin(this.connection);
-  }
-
-  text(text: string): void {
-    try {
-      this.#dialog.receive(text);
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  binary(): void {
-    try {
-      this.#dialog.receiveBinary();
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  lost(): void {
-    this.#ended(1006);
-  }
-
-  closed(code: number): void {
-    this.#ended(code);
-    this.#host.settled(this);
-  }
-
-  // The end may come twice, or not before the peer pleases.
-  #ended(code: number, byPeer = true): void {
-    if (!this.#host.gone(this)) return;
-    this.#isGone = true;
-    this.connection.gone();
-    this.#dialog.closed(code, byPeer);
-  }
-
-  #failed(error: unknown): void {
-    this.#log.failure("frame.failed", error);
-    this.connection.close("internal");
-  }
-}
+/** 16 bytes in base64. */
+const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** Why a request cannot be upgraded (RFC 6455 section 4.2.1), if it cannot. */
 function refuseUpgrade(request: Request): Response | undefined {
@@ -220,11 +140,11 @@ function refuseUpgrade(request: Request): Response | undefined {
       "sec-websocket-version": "13",
     });
   }
-  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
+  if (!KEY.test(headers.get("sec-websocket-key") ?? "")) {
     return fail("bad_request", "The header Sec-WebSocket-Key must be 16 bytes in base64.");
   }
-  const options = (headers.get("connection") ?? "").toLowerCase().split(",");
-  if (!options.some((option) => option.trim() === "upgrade")) {
+  const options = (headers.get("connection") ?? "").toLowerCase();
+  if (options !== "upgrade" && !options.split(",").some((each) => each.trim() === "upgrade")) {
     return fail("bad_request", "The header Connection must say 'Upgrade'.");
   }
 }

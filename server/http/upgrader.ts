@@ -8,6 +8,8 @@ export interface SocketEvents {
   text(text: string): void;
   /** A binary frame arrived. */
   binary(): void;
+  /** It is about to close: what has gathered for it must leave before, or never will. */
+  closing(): void;
   /** It broke; that it is closed may be told later. */
   lost(): void;
   /** It is closed, whoever closed it; may be told twice. */
@@ -41,9 +43,7 @@ export const denoUpgrader: Upgrader = {
     const { socket, response } = Deno.upgradeWebSocket(request, {
       idleTimeout: Math.ceil(limits.idleTimeout / 1000),
     });
-    const events = accept(socket);
-    listen(socket, events);
-    new Opening(socket, events, wheel);
+    new DenoSocket(socket, wheel).begin(accept(socket));
     return response;
   },
 };
@@ -52,39 +52,50 @@ export const denoUpgrader: Upgrader = {
 const OPENS_WITHIN = 10_000;
 
 /**
- * The time until a socket is open. Deno 2.9 says nothing of one that never will be: its request stood
- * behind another one whose answer had not ended when the peer went.
+ * Hears what happens on a socket, and sees to it that it opens. Deno 2.9 says nothing of one that never
+ * will be: its request stood behind another one whose answer had not ended when the peer went.
+ *
+ * It is one listener for all events, as each costs hundreds of bytes. An error needs none: Deno tells of
+ * the close behind it in the same breath. Nor does the opening: who sends something is open, and whoever
+ * is silent is looked at once.
  */
-class Opening implements Timed {
+class DenoSocket implements EventListenerObject, Timed {
   /** See {@linkcode Timed.slot}. */
   slot = 0;
   readonly #socket: WebSocket;
-  readonly #events: SocketEvents;
+  readonly #wheel: TimingWheel;
+  #events: SocketEvents | undefined;
 
-  constructor(socket: WebSocket, events: SocketEvents, wheel: TimingWheel) {
+  constructor(socket: WebSocket, wheel: TimingWheel) {
     this.#socket = socket;
+    this.#wheel = wheel;
+  }
+
+  begin(events: SocketEvents): void {
     this.#events = events;
-    wheel.schedule(this, wheel.time + OPENS_WITHIN);
-    socket.onopen = () => wheel.cancel(this);
+    this.#socket.addEventListener("message", this);
+    this.#socket.addEventListener("close", this);
+    this.#wheel.schedule(this, this.#wheel.time + OPENS_WITHIN);
+  }
+
+  handleEvent(event: Event): void {
+    this.#wheel.cancel(this);
+    const events = this.#events;
+    if (events === undefined) return;
+    if (event.type === "close") return events.closed((event as CloseEvent).code);
+    const { data } = event as MessageEvent;
+    if (typeof data === "string") events.text(data);
+    else events.binary();
   }
 
   onTime(): void {
     const socket = this.#socket;
     if (socket.readyState !== WebSocket.CONNECTING) return;
+    const events = this.#events!;
+    this.#events = undefined;
     // Should it open all the same, nobody listens any more.
-    socket.onopen = () => socket.close();
-    socket.onmessage = null;
-    this.#events.lost();
-    this.#events.closed(1006);
+    socket.addEventListener("open", () => socket.close());
+    events.lost();
+    events.closed(1006);
   }
-}
-
-/** Tells what happens on a WebSocket of the standard interface. */
-export function listen(socket: WebSocket, events: SocketEvents): void {
-  socket.onmessage = ({ data }) => {
-    if (typeof data === "string") events.text(data);
-    else events.binary();
-  };
-  socket.onclose = ({ code }) => events.closed(code);
-  socket.onerror = () => events.lost();
 }

@@ -50,6 +50,7 @@ export class Limits {
   readonly #settings: LimitSettings;
   readonly #clock: Clock;
   readonly #frames: BucketTerms;
+  readonly #endless: Bucket;
   readonly #publishes: BucketTerms;
   readonly #polls: BucketTerms;
   readonly #failures: Buckets;
@@ -73,6 +74,7 @@ export class Limits {
       isInUse,
     });
     this.#frames = { rate: settings.frameRate, burst: settings.frameBurst };
+    this.#endless = new Bucket({ rate: 0, burst: settings.frameBurst }, clock.now());
     this.#publishes = { rate: settings.publishRate, burst: settings.publishBurst };
     this.#polls = { rate: settings.pollRate, burst: settings.pollBurst };
     const failures = { rate: maxFailures, burst: FAILURE_BURST * maxFailures };
@@ -86,8 +88,9 @@ export class Limits {
     return this.#handshakes;
   }
 
-  /** What a new connection may send. */
+  /** What a new connection may send. Those without a limit share one. */
   frames(): Bucket {
+    if (this.#frames.rate === 0) return this.#endless;
     return new Bucket(this.#frames, this.#clock.now());
   }
 
@@ -116,14 +119,15 @@ export class Limits {
    * Lets a client publish.
    *
    * @param gate what its session has
-   * @param channel where to; one that may have to be made costs as much as several publishes
+   * @param channel where to; one that may have to be made costs as much as several publishes.
+   *   `undefined` if another publish has paid for that
    * @param size characters of the payload
    * @throws {Throttled} `too_many_publishes`
    */
   checkPublish(
     gate: PublishGate,
     requestId: number | undefined,
-    channel: string,
+    channel: string | undefined,
     size: number,
   ): void {
     const wait = gate.pass(this.#clock.now(), requestId, this.#sizeOf(channel, size));
@@ -150,7 +154,7 @@ export class Limits {
   checkHttpPublish(
     subject: string,
     address: string | undefined,
-    channel: string,
+    channel: string | undefined,
     size: number,
   ): void {
     if (this.#publishers.isOpen) return;
@@ -162,8 +166,9 @@ export class Limits {
     }
   }
 
-  #sizeOf(channel: string, size: number): number {
-    return this.channels.isInUse(channel) ? size : size + NEW_CHANNEL;
+  #sizeOf(channel: string | undefined, size: number): number {
+    const isThere = channel === undefined || this.channels.isInUse(channel);
+    return isThere ? size : size + NEW_CHANNEL;
   }
 
   /**

@@ -7,7 +7,11 @@ export class Throttled extends PushError {
 
   /** @param wait milliseconds to wait */
   constructor(code: Code, detail: string, wait: number) {
+    // Whoever is refused may come again at once, and a stack takes longer than all the rest of it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(code, detail);
+    Error.stackTraceLimit = stackTraceLimit;
     this.retryAfter = Math.ceil(wait) / 1000;
   }
 }

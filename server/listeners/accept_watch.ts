@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Cancel, Clock } from "../clock.ts";
 
 /** How long a server may be quiet, in milliseconds. */
@@ -9,25 +9,37 @@ export interface WatchPatience {
   readonly probe: number;
 }
 
+/** Whose connections are watched. */
+export interface WatchTerms {
+  readonly clock: Clock;
+  /** Whether other servers listen on the port: then a connection from here may be theirs. */
+  readonly reusePort?: boolean;
+}
+
 const MOST_MISSED = 3;
+/** No request of any protocol: whoever accepts it answers, or hangs up. */
+const NONSENSE = "?\r\n\r\n";
 
 /**
  * Looks from time to time whether a server of `node:http` still accepts connections: on Deno 2.9 one
  * that ran out of file descriptors once never accepts again, and tells nobody. A server that is quiet
  * is asked by a connection from here.
+ *
+ * On a port that is shared a connection that another server answers says nothing; one that nobody
+ * answers may wait for this server.
  */
 export class AcceptWatch {
-  readonly #clock: Clock;
+  readonly #terms: WatchTerms;
   readonly #patience: WatchPatience;
   readonly #lost: () => void;
   #accepted = 0;
-  /** Times in a row that a connection from here was not accepted: a busy server may miss one. */
+  /** Connections from here in a row that nobody accepted: a busy server may miss one. */
   #missed = 0;
   #cancel: Cancel | undefined;
 
   /** @param lost called once the server accepts no more; the watch has ended then */
-  constructor(clock: Clock, patience: WatchPatience, lost: () => void) {
-    this.#clock = clock;
+  constructor(terms: WatchTerms, patience: WatchPatience, lost: () => void) {
+    this.#terms = terms;
     this.#patience = patience;
     this.#lost = lost;
   }
@@ -39,24 +51,28 @@ export class AcceptWatch {
 
   /** Begins to look at the server that listens there. */
   begin(address: { readonly hostname: string; readonly port: number }): void {
+    const { clock } = this.#terms;
     const { watch, probe: patience } = this.#patience;
     const before = this.#accepted;
-    this.#cancel = this.#clock.schedule(watch, () => {
+    this.#cancel = clock.schedule(watch, () => {
       if (this.#accepted !== before) {
         this.#missed = 0;
         return this.begin(address);
       }
-      const probe = connect({ host: address.hostname, port: address.port });
-      let isThere = false;
-      probe.once("connect", () => isThere = true);
-      // While there is no descriptor for the probe either, nothing can be done.
-      probe.on("error", () => probe.destroy());
-      const cancel = this.#clock.schedule(patience, () => {
+      const done = (how: Outcome): void => {
+        cancel();
         probe.destroy();
-        this.#missed = isThere && this.#accepted === before ? this.#missed + 1 : 0;
+        if (this.#accepted !== before) this.#missed = 0;
+        else if (how === "unanswered") this.#missed++;
+        else if (how === "failed" || !this.#terms.reusePort) this.#missed = 0;
         if (this.#missed < MOST_MISSED) return this.begin(address);
         this.#missed = 0;
         this.#lost();
+      };
+      const probe = look(address, done);
+      const cancel = clock.schedule(patience, () => {
+        // While there is no descriptor for the probe either, nothing can be done.
+        done(probe.connecting ? "failed" : "unanswered");
       });
       this.#cancel = () => {
         cancel();
@@ -69,4 +85,24 @@ export class AcceptWatch {
   end(): void {
     this.#cancel?.();
   }
+}
+
+/** How a look ended: whoever answers, or hangs up, has accepted it. */
+type Outcome = "answered" | "unanswered" | "failed";
+
+/** A connection that asks whether anybody is there. */
+function look(
+  { hostname: host, port }: { readonly hostname: string; readonly port: number },
+  done: (how: Outcome) => void,
+): Socket {
+  const socket = connect({ host, port });
+  socket.once("connect", () => socket.write(NONSENSE));
+  socket.once("error", () => done("failed"));
+  for (const event of ["data", "end"] as const) {
+    socket.once(event, () => {
+      socket.removeAllListeners("data").removeAllListeners("end");
+      done("answered");
+    });
+  }
+  return socket;
 }

@@ -8,6 +8,8 @@ import { GRACE, type Handler, type Listener, RELISTEN_DELAY } from "./listener.t
 export interface DenoTerms {
   readonly hostname: string;
   readonly port: number;
+  /** Whether other servers may listen on the port. Default: no. */
+  readonly reusePort?: boolean;
   readonly handler: Handler;
   readonly clock: Clock;
   readonly log: Log;
@@ -36,6 +38,9 @@ export class DenoListener implements Listener {
   #underWay = 0;
   #onIdle: (() => void) | undefined;
   #closing = false;
+  readonly #completed = (): void => {
+    if (--this.#underWay === 0) this.#onIdle?.();
+  };
 
   /**
    * Listens at once.
@@ -82,16 +87,20 @@ export class DenoListener implements Listener {
   }
 
   #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname, handler, certificate } = this.#terms;
+    const { hostname, reusePort, handler, certificate } = this.#terms;
     const abort = new AbortController();
     const secure = certificate !== undefined;
     const server = Deno.serve(
-      { ...certificate?.pair, hostname, port, signal: abort.signal, onListen: () => {} },
+      { ...certificate?.pair, hostname, port, reusePort, signal: abort.signal, onListen: () => {} },
       (request, info) => {
         this.#underWay++;
-        info.completed.then(() => this.#completed(), () => this.#completed());
         const remote = info.remoteAddr.hostname;
-        return handler(request, { remote, secure, upgrader: denoUpgrader });
+        // What Deno keeps to tell when an upgrade has left would live as long as the WebSocket, and so would
+        // all fields for has().
+        const left = request.headers.get("upgrade") === null ? info.completed : undefined;
+        const answer = handler(request, { remote, secure, upgrader: denoUpgrader });
+        (left ?? answer).then(this.#completed, this.#completed);
+        return answer;
       },
     );
     this.#abort = abort;
@@ -99,10 +108,6 @@ export class DenoListener implements Listener {
       if (server === this.#server) this.#relisten(error);
     });
     return server;
-  }
-
-  #completed(): void {
-    if (--this.#underWay === 0) this.#onIdle?.();
   }
 
   #relisten(error: unknown): void {

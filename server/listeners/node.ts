@@ -18,12 +18,14 @@ import type { Certificate } from "./certificate.ts";
 import { GRACE, type Handler, type Listener, RELISTEN_DELAY } from "./listener.ts";
 import { denoError, mayListen } from "./node_errors.ts";
 import { BadRequest, requestOf, send } from "./node_bridge.ts";
-import { type WsServer, WsUpgrader } from "./ws_socket.ts";
+import { flushingBeforeClose, type WsClass, type WsServer, WsUpgrader } from "./ws_socket.ts";
 
 /** What a {@linkcode NodeListener} listens with. */
 export interface NodeTerms {
   readonly hostname: string;
   readonly port: number;
+  /** Whether other servers may listen on the port. Default: no. */
+  readonly reusePort?: boolean;
   readonly handler: Handler;
   readonly clock: Clock;
   readonly log: Log;
@@ -102,7 +104,7 @@ export class NodeListener implements Listener {
       this.#answer(incoming, response, NO_UPGRADER);
     };
     const patience = terms.patience ?? PATIENCE;
-    this.#watch = new AcceptWatch(terms.clock, patience, () => this.#relisten());
+    this.#watch = new AcceptWatch(terms, patience, () => this.#relisten());
     const options = {
       headersTimeout: patience.head,
       requestTimeout: patience.request,
@@ -131,11 +133,13 @@ export class NodeListener implements Listener {
    * @throws {Deno.errors.AddrInUse} if the port is taken
    */
   static async open(terms: NodeTerms): Promise<NodeListener> {
-    const { WebSocketServer } = await import("ws") as unknown as {
+    const { WebSocket, WebSocketServer } = await import("ws") as unknown as {
+      WebSocket: WsClass;
       WebSocketServer: new (options: object) => WsServer;
     };
     const webSockets = new WebSocketServer({
       noServer: true,
+      WebSocket: flushingBeforeClose(WebSocket),
       clientTracking: false,
       perMessageDeflate: false,
       skipUTF8Validation: false,
@@ -164,7 +168,7 @@ export class NodeListener implements Listener {
     await mayListen(hostname, port);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once("error", reject);
-    this.#server.listen({ host: hostname, port }, resolve);
+    this.#listenOn(hostname, port, resolve);
     try {
       await promise;
     } catch (error) {
@@ -175,6 +179,12 @@ export class NodeListener implements Listener {
     // Port 0 was a wish; from now on it is the one that was picked.
     this.#address = { hostname, port: (this.#server.address() as AddressInfo).port };
     this.#watch.begin(this.#address);
+  }
+
+  #listenOn(host: string, port: number, onListening: () => void): void {
+    // What the types of Node 22 lack.
+    const options = { host, port, reusePort: this.#terms.reusePort ?? false };
+    this.#server.listen(options, onListening);
   }
 
   async #close(): Promise<void> {
@@ -197,7 +207,7 @@ export class NodeListener implements Listener {
   #accept(socket: Socket): void {
     this.#watch.accepted();
     this.#sockets.add(socket);
-    socket.once("close", this.#forget);
+    socket.on("close", this.#forget);
     // What is to be known of a broken connection, its closing tells.
     socket.on("error", nothing);
   }
@@ -254,7 +264,7 @@ export class NodeListener implements Listener {
     };
     this.#server.once("error", retry);
     const { hostname, port } = this.#address;
-    this.#server.listen({ host: hostname, port }, () => {
+    this.#listenOn(hostname, port, () => {
       this.#server.off("error", retry);
       if (this.#closing !== undefined) return;
       log.write("listener.back");

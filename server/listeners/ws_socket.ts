@@ -3,8 +3,10 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { fail } from "../http/respond.ts";
 import type { SocketEvents, Upgrader, UpgradeTerms } from "../http/upgrader.ts";
+import type { Gathered } from "../transports/gathered.ts";
 import type { Socket } from "../transports/websocket.ts";
 import type { Timed, TimingWheel } from "../wheel.ts";
+import { textFrames } from "./ws_frames.ts";
 
 /** Leads from a socket of the library to the gateway's, so that all share their handlers. */
 const OWNER = Symbol("owner");
@@ -37,6 +39,22 @@ export interface WsServer {
     head: Uint8Array,
     done: (socket: WsWebSocket) => void,
   ): void;
+}
+
+/** The class of a WebSocket of `npm:ws`. */
+export type WsClass = new (...args: never[]) => WsWebSocket;
+
+/**
+ * A class of sockets that let leave what has gathered before they say that they close, also where the
+ * library closes them by itself: it answers a close that was read in one piece with what came before.
+ */
+export function flushingBeforeClose(base: WsClass): WsClass {
+  return class extends base {
+    override close(code?: number, reason?: string): void {
+      this[OWNER]?.closing();
+      super.close(code, reason);
+    }
+  };
 }
 
 const OPEN = 1;
@@ -76,7 +94,7 @@ export class WsUpgrader implements Upgrader {
     // The gateway speaks no subprotocol, and `ws` would choose the first.
     delete this.#incoming.headers["sec-websocket-protocol"];
     this.#server.handleUpgrade(this.#incoming, this.#socket, this.#head, (socket) => {
-      new WsSocket(socket, terms).begin(accept);
+      new WsSocket(socket, this.#socket, terms).begin(accept);
     });
     return new Switched();
   }
@@ -90,13 +108,19 @@ class WsSocket implements Socket, Timed {
   /** See {@linkcode Timed.slot}. */
   slot = 0;
   readonly #socket: WsWebSocket;
+  /**
+   * What is under it. The library writes whole frames, each in the moment that it is told to, as long as
+   * it neither compresses nor sends blobs: so whole frames of ours may stand between them.
+   */
+  readonly #connection: Duplex;
   readonly #wheel: TimingWheel;
   readonly #idleTimeout: number;
   #events: SocketEvents | undefined;
   #heardAt: number;
 
-  constructor(socket: WsWebSocket, { wheel, limits }: UpgradeTerms) {
+  constructor(socket: WsWebSocket, connection: Duplex, { wheel, limits }: UpgradeTerms) {
     this.#socket = socket;
+    this.#connection = connection;
     this.#wheel = wheel;
     this.#idleTimeout = limits.idleTimeout;
     this.#heardAt = wheel.time;
@@ -112,6 +136,11 @@ class WsSocket implements Socket, Timed {
 
   send(text: string): void {
     this.#socket.send(text);
+  }
+
+  sendAll(gathered: Gathered, asOne: boolean): void {
+    gathered.made ??= textFrames(asOne ? [gathered.joined] : gathered.texts);
+    this.#connection.write(gathered.made as Buffer);
   }
 
   close(code?: number, reason?: string): void {
@@ -154,6 +183,10 @@ class WsSocket implements Socket, Timed {
 
   lost(): void {
     this.#events!.lost();
+  }
+
+  closing(): void {
+    this.#events!.closing();
   }
 
   closed(code: number): void {

@@ -18,9 +18,36 @@ export interface AwaySession {
   readonly until: number;
 }
 
-/** Most sessions that are kept, and channels of them all; the one longest away goes first. */
-const MAX_KEPT = 50_000;
-const MAX_CHANNELS = 500_000;
+/** Sessions that are kept of one subject, or of all. */
+class Kept {
+  /** Their keys, the one longest away first. */
+  readonly keys = new Set<string>();
+  /** Channels of all of them. */
+  channels = 0;
+
+  add(key: string, { channels }: AwaySession): void {
+    this.keys.add(key);
+    this.channels += channels.size;
+  }
+
+  delete(key: string, { channels }: AwaySession): void {
+    this.keys.delete(key);
+    this.channels -= channels.size;
+  }
+
+  /** Those that go first, while there are more than there may be; they are to be deleted. */
+  *beyond(sessions: number, channels: number): Iterable<string> {
+    for (const key of this.keys) {
+      if (this.keys.size <= sessions && this.channels <= channels) return;
+      yield key;
+    }
+  }
+}
+
+/** Most sessions that are kept, and channels of them; the one longest away goes first… */
+const MOST = [200_000, 2_000_000] as const;
+/** …and so many of one subject, so that it cannot make those of the others go. */
+const MOST_OF_ONE = [50_000, 500_000] as const;
 
 /**
  * Sessions that have left this node and may come back: what they lose the right to while they are away
@@ -30,7 +57,8 @@ const MAX_CHANNELS = 500_000;
 export class AwaySessions {
   readonly #context: HubContext;
   readonly #sessions = new Map<string, AwaySession>();
-  #channels = 0;
+  readonly #all = new Kept();
+  readonly #subjects = new Map<string, Kept>();
 
   /** @param context what every part of the hub shares */
   constructor(context: HubContext) {
@@ -45,20 +73,24 @@ export class AwaySessions {
     this.gone(key);
     const channels = new Set(known);
     const unended = new Set(session.unended);
-    this.#sessions.set(key, { subject, clientId, identity, generation, channels, unended, until });
-    this.#channels += channels.size;
-    for (const oldest of this.#sessions.keys()) {
-      if (this.#sessions.size <= MAX_KEPT && this.#channels <= MAX_CHANNELS) return;
-      this.gone(oldest);
-    }
+    const away = { subject, clientId, identity, generation, channels, unended, until };
+    this.#sessions.set(key, away);
+    let own = this.#subjects.get(subject);
+    if (own === undefined) this.#subjects.set(subject, own = new Kept());
+    for (const kept of [this.#all, own]) kept.add(key, away);
+    for (const oldest of own.beyond(...MOST_OF_ONE)) this.gone(oldest);
+    for (const oldest of this.#all.beyond(...MOST)) this.gone(oldest);
   }
 
   /** A session has a connection again: tells which of its positions are to end. */
   gone(key: string): Iterable<string> {
     const session = this.#sessions.get(key);
     if (session === undefined) return [];
-    this.#channels -= session.channels.size;
     this.#sessions.delete(key);
+    this.#all.delete(key, session);
+    const own = this.#subjects.get(session.subject);
+    own?.delete(key, session);
+    if (own?.keys.size === 0) this.#subjects.delete(session.subject);
     return session.unended;
   }
 
@@ -96,6 +128,8 @@ export class AwaySessions {
       metrics.commitErrors++;
       return;
     }
-    if (session.channels.delete(channel) && this.#sessions.get(key) === session) this.#channels--;
+    if (!session.channels.delete(channel) || this.#sessions.get(key) !== session) return;
+    this.#all.channels--;
+    this.#subjects.get(subject)!.channels--;
   }
 }

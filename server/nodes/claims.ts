@@ -106,7 +106,12 @@ function refusal(reason: (Claimed & { ok: false })["reason"]): PushError {
     case "full":
       return new PushError(
         "too_many_sessions",
-        "Every session that the gateway may hold (maxSessions) is attached.",
+        "The gateway holds all sessions that it may (maxSessions), and none of this subject is away.",
+      );
+    case "subject_full":
+      return new PushError(
+        "too_many_sessions",
+        "Every session that one subject may have (maxSessionsPerSubject) is attached.",
       );
     case "held":
       return new PushError("unavailable", "Another node holds the session.");

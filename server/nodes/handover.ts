@@ -2,7 +2,6 @@ import type { HubContext } from "../context.ts";
 import { randomId } from "../clock.ts";
 import type { Session } from "../session/session.ts";
 import type { WriteBehind } from "../session/write_behind.ts";
-import type { Claim } from "../stores/store.ts";
 import type { Leases } from "./leases.ts";
 import type { Asker, ForeignClaim, NodesHost } from "./nodes.ts";
 
@@ -13,8 +12,6 @@ export interface HandoverParts {
   readonly leases: Leases;
   /** The session of a key, if a connection of this node has it. */
   attached(key: string): Session | undefined;
-  /** What a session was claimed with. */
-  terms(session: Session): Claim | undefined;
   /** Another node or connection has a session now. */
   fenced(session: Session): void;
   /** Lets go of a session that is another's. */
@@ -46,11 +43,11 @@ export class Handover implements NodesHost {
 
   /** See {@linkcode NodesHost.heldBy}. */
   heldBy({ key, instance, attempt, age }: Asker): Promise<number | "newer" | undefined> {
-    const { context, writes, attached, terms, inTurn } = this.#parts;
+    const { context, writes, attached, inTurn } = this.#parts;
     return inTurn(key, async () => {
       const session = attached(key);
       if (session !== undefined) {
-        const claim = terms(session);
+        const { claim } = session;
         // A busy node may hear of an attempt after another node has heard of the next one.
         const isNewer = claim?.instance === instance
           ? claim.attempt > attempt

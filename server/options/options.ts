@@ -80,6 +80,19 @@ export function checkTls({ tls: { cert, key } }: Settings): void {
 }
 
 /**
+ * Refuses a port that is shared with gateways of which each has messages of its own.
+ *
+ * @throws {TypeError} if `reusePort` is set and Redis is not
+ */
+export function checkSharedPort({ reusePort, push: { enabled, redis } }: Settings): void {
+  if (!reusePort || !enabled || redis !== undefined) return;
+  throw new TypeError(
+    "Cannot use option 'reusePort' (--reuse-port, PUSH_REUSE_PORT) without Redis (push.redis, " +
+      "--redis-url): each gateway on the port would have messages of its own",
+  );
+}
+
+/**
  * Whether anybody has to show a token.
  *
  * @param decides whether the embedding program decides who speaks

@@ -122,8 +122,10 @@ export interface LimitSettings {
   readonly maxChannels: number;
   /** Most clients connected at a time. */
   readonly maxConnections: number;
-  /** Most clients remembered; beyond it the one longest away is forgotten. */
+  /** Most clients remembered; a further one takes the place of one of its own subject. */
   readonly maxSessions: number;
+  /** Most clients remembered of one subject; beyond it the one longest away of them is forgotten. */
+  readonly maxSessionsPerSubject: number;
   /** Bytes waiting in one socket's buffer above which its client is a slow consumer. */
   readonly maxBufferedBytes: number;
   /** Bytes waiting in all connections together, above which slow consumers are closed. */
@@ -200,6 +202,8 @@ export interface AuthSettings {
 export interface PushSettings {
   /** Whether anything is pushed; off, no push route answers and no store is opened. */
   readonly enabled: boolean;
+  /** Least milliseconds between the beginnings of two rounds in which messages leave. */
+  readonly flushInterval: number;
   /** Origins of pages that may use the gateway beside those of its own host; `*` is any. */
   readonly allowedOrigins: readonly string[] | undefined;
   /** Settings of who may connect. */
@@ -240,6 +244,8 @@ export interface Settings {
   readonly host: string;
   /** Port to listen on; 0 picks a free one. */
   readonly port: number;
+  /** Whether other gateways may listen on the same port. */
+  readonly reusePort: boolean;
   /** Path of the WebSocket. */
   readonly path: string;
   /** What speaks HTTP and WebSocket. */

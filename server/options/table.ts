@@ -28,6 +28,15 @@ const ROWS: readonly Row[] = [
     description: "Port to listen on; 0 picks a free one.",
   },
   {
+    path: "reusePort",
+    type: "boolean",
+    default: false,
+    flag: "reuse-port",
+    description: "Whether other gateways on this machine may listen on the same port, so that " +
+      "each takes a share of the connections: one a core, over one Redis. With " +
+      '`websocket: "deno"` that takes `deno run --unstable-net`.',
+  },
+  {
     path: "path",
     type: "path",
     default: "/ws",
@@ -103,6 +112,15 @@ const ROWS: readonly Row[] = [
     commandDefault: true,
     variable: "PUSH_ENABLED",
     description: "Whether anything is pushed; off, no push route answers and no store is opened.",
+  },
+  {
+    path: "push.flushInterval",
+    type: "seconds",
+    default: 0,
+    range: [0, 0.02],
+    description: "Least time between two rounds in which messages leave: the first leaves at " +
+      "once, and what comes within that time leaves together. Costs latency, and saves much of " +
+      "the processor where many small messages go to many.",
   },
   {
     path: "push.allowedOrigins",
@@ -555,7 +573,18 @@ const ROWS: readonly Row[] = [
     default: 200_000,
     range: [1, 10_000_000],
     unit: "sessions",
-    description: "Most clients remembered; beyond it the one longest away is forgotten.",
+    description:
+      "Most clients remembered; beyond it a new one takes the place of its own subject's that is longest away.",
+  },
+  {
+    path: "push.limits.maxSessionsPerSubject",
+    type: "integer",
+    default: 10_000,
+    range: [1, 10_000_000],
+    unit: "sessions",
+    description:
+      "Most clients remembered of one subject; beyond it the one longest away of them is forgotten. " +
+      "Those who share one token, or have none, are one subject that `maxSessions` alone limits.",
   },
   {
     path: "push.limits.maxBufferedBytes",

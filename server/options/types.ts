@@ -261,10 +261,15 @@ export interface LimitOptions {
    */
   maxConnections?: number;
   /**
-   * Most clients remembered; beyond it the one longest away is forgotten.
+   * Most clients remembered; beyond it a new one takes the place of its own subject's that is longest away.
    * Sessions, 1 to 10000000; default 200000.
    */
   maxSessions?: number;
+  /**
+   * Most clients remembered of one subject; beyond it the one longest away of them is forgotten. Those who share one token, or have none, are one subject that `maxSessions` alone limits.
+   * Sessions, 1 to 10000000; default 10000.
+   */
+  maxSessionsPerSubject?: number;
   /**
    * Bytes waiting for one client above which it is closed as a slow consumer.
    * Bytes, 1 KiB to 1 GiB; default 4194304 (4 MiB).
@@ -449,6 +454,11 @@ export interface PushOptions {
    */
   enabled?: boolean;
   /**
+   * Least time between two rounds in which messages leave: the first leaves at once, and what comes within that time leaves together. Costs latency, and saves much of the processor where many small messages go to many.
+   * Seconds, 0 to 0.02; default 0.
+   */
+  flushInterval?: number;
+  /**
    * Pages that may use the gateway beside those of its own host, and those of this machine where it listens on this machine only; `"*"` is any page.
    * Origins; no default.
    */
@@ -509,6 +519,11 @@ export interface GatewayOptions {
    * 0 to 65535; default 8765.
    */
   port?: number;
+  /**
+   * Whether other gateways on this machine may listen on the same port, so that each takes a share of the connections: one a core, over one Redis. With `websocket: "deno"` that takes `deno run --unstable-net`.
+   * Default false.
+   */
+  reusePort?: boolean;
   /**
    * Path of the WebSocket.
    * Default "/ws".

@@ -19,7 +19,8 @@ export interface Present {
   readonly generation: number;
 }
 
-const NOWHERE: ReadonlySet<string> = new Set();
+/** No channel. */
+export const NOWHERE: ReadonlySet<string> = new Set();
 
 /** A present client, as clients are told of it. */
 export function presenceEntry(

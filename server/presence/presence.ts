@@ -1,7 +1,7 @@
 import type { PresenceEntry } from "@push/client/protocol";
 import type { Cancel } from "../clock.ts";
 import type { HubContext } from "../context.ts";
-import { isGone, isSameMetadata, type Metadata, presenceEntry } from "./member.ts";
+import { isGone, isSameMetadata, type Metadata, NOWHERE, presenceEntry } from "./member.ts";
 import { PresenceRooms } from "./rooms.ts";
 import { PresenceRows, ROW, type ToldMember } from "./rows.ts";
 import { AWAY, PresenceView } from "./view.ts";
@@ -16,9 +16,10 @@ interface Member extends ToldMember {
   online: boolean;
   attached: boolean;
   generation: number;
-  readonly channels: Set<string>;
+  /** One that it shares with others who are in the same channel alone, or else its own. */
+  channels: ReadonlySet<string>;
   /** Channels that flowed over the connection before; left if they do not flow again in time. */
-  readonly paused: Set<string>;
+  paused: Set<string> | undefined;
   grace: Cancel | undefined;
 }
 
@@ -88,7 +89,7 @@ export class Presence {
     member.attached = true;
     member.generation = this.#generation(session);
     this.#view.arrived(member);
-    if (member.paused.size > 0) this.#startGrace(member);
+    if (member.paused !== undefined) this.#startGrace(member);
     this.seen(session);
     this.#rows?.changed(member);
   }
@@ -118,7 +119,7 @@ export class Presence {
     if (state === "flows") {
       this.#watch(channel, session);
       if (member === undefined) return;
-      member.paused.delete(channel);
+      this.#unpause(member, channel);
       if (!member.channels.has(channel)) this.#enter(member, channel);
       return;
     }
@@ -127,7 +128,7 @@ export class Presence {
     if (state === "ended") {
       this.#leave(member, channel);
     } else {
-      member.paused.add(channel);
+      (member.paused ??= new Set()).add(channel);
       this.#startGrace(member);
     }
   }
@@ -215,8 +216,8 @@ export class Presence {
       attached: true,
       hidden: shown !== undefined,
       generation: this.#generation(session),
-      channels: new Set(elsewhere?.channels),
-      paused: new Set(elsewhere?.channels),
+      channels: elsewhere === undefined ? NOWHERE : new Set(elsewhere.channels),
+      paused: elsewhere?.channels.size ? new Set(elsewhere.channels) : undefined,
       grace: undefined,
     };
     this.#members.set(key, member);
@@ -243,7 +244,7 @@ export class Presence {
     member.grace = this.#context.clock.schedule(delay, () => {
       member.grace = undefined;
       if (!member.attached) return this.#remove(member);
-      for (const channel of member.paused) this.#leave(member, channel);
+      for (const channel of member.paused ?? []) this.#leave(member, channel);
     });
   }
 
@@ -255,7 +256,7 @@ export class Presence {
   }
 
   #enter(member: Member, channel: string): void {
-    member.channels.add(channel);
+    member.channels = this.#rooms.with(member.channels, channel);
     this.#rows?.changed(member);
     if (member.hidden) return;
     this.#rooms.enter(channel, member);
@@ -263,12 +264,18 @@ export class Presence {
   }
 
   #leave(member: Member, channel: string): void {
-    member.paused.delete(channel);
-    if (!member.channels.delete(channel)) return;
+    this.#unpause(member, channel);
+    if (!member.channels.has(channel)) return;
+    member.channels = this.#rooms.without(member.channels, channel);
     this.#rows?.changed(member);
     if (member.hidden) return;
     if (member.online) this.#rooms.announce(channel, member, "leave");
     this.#rooms.leave(channel, member);
+  }
+
+  #unpause(member: Member, channel: string): void {
+    member.paused?.delete(channel);
+    if (member.paused?.size === 0) member.paused = undefined;
   }
 
   #announce(member: Member, kind: "join" | "update" | "leave"): void {

@@ -1,12 +1,17 @@
 import type { Cancel } from "../clock.ts";
 import type { HubContext } from "../context.ts";
 import { mergeChange, PresenceChange, type PresenceChanges } from "./changes.ts";
-import type { Present } from "./member.ts";
+import { NOWHERE, type Present } from "./member.ts";
 import type { Session } from "../session/session.ts";
+
+/** One channel, for all members that are in no other: it is never changed. */
+class Alone extends Set<string> {}
 
 interface Room {
   /** Who is present, on all nodes. */
   readonly members: Set<Present>;
+  /** What those share who are in this channel and in no other. */
+  readonly alone: Alone;
   /** Sessions of this node that the channel's events go to. */
   readonly watchers: Set<Session>;
   pending: PresenceChanges;
@@ -45,6 +50,20 @@ export class PresenceRooms {
   /** A session is to be told no more. */
   unwatch(channel: string, session: Session): void {
     if (this.#rooms.get(channel)?.watchers.delete(session)) this.#dropEmpty(channel);
+  }
+
+  /** Channels of a member that enters one more. Changes them, where they are its own. */
+  with(channels: ReadonlySet<string>, channel: string): ReadonlySet<string> {
+    if (channels.size === 0) return this.#rooms.get(channel)?.alone ?? new Alone([channel]);
+    const own = channels instanceof Alone ? new Set(channels) : channels as Set<string>;
+    return own.add(channel);
+  }
+
+  /** Channels of a member that leaves one of them. Changes them, where they are its own. */
+  without(channels: ReadonlySet<string>, channel: string): ReadonlySet<string> {
+    if (channels.size === 1) return NOWHERE;
+    (channels as Set<string>).delete(channel);
+    return channels;
   }
 
   /** A member has entered a channel. */
@@ -89,6 +108,7 @@ export class PresenceRooms {
     if (room === undefined) {
       room = {
         members: new Set(),
+        alone: new Alone([channel]),
         watchers: new Set(),
         pending: new Map(),
         lastFlush: -Infinity,

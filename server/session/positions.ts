@@ -19,7 +19,8 @@ export interface PositionsHolder {
 /** The stored positions of one session: one operation at a time, so that the newest is the last. */
 export class Positions {
   readonly #holder: PositionsHolder;
-  #writing: Promise<unknown> = Promise.resolve();
+  /** Resolves once the last operation has ended, while there is one. */
+  #writing: Promise<void> | undefined;
   #ended = false;
 
   /** @param holder whose positions */
@@ -109,7 +110,7 @@ export class Positions {
   forget(channel: string): Promise<boolean> {
     const { store, clock } = this.#holder.context;
     const { key, generation } = this.#holder;
-    return this.#serially(() => store.forget(key, generation, channel, clock.now()));
+    return this.#serially(async () => await store.forget(key, generation, channel, clock.now()));
   }
 
   async #load(channel: string): Promise<Cursor | undefined> {
@@ -132,11 +133,12 @@ export class Positions {
   }
 
   #serially<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#writing.then(() => {
-      if (this.#ended) throw new PushError("replaced");
-      return operation();
-    });
-    this.#writing = result.catch(() => {});
+    const begin = () => this.#ended ? Promise.reject(new PushError("replaced")) : operation();
+    const result = this.#writing === undefined ? begin() : this.#writing.then(begin);
+    const end = () => {
+      if (this.#writing === ended) this.#writing = undefined;
+    };
+    const ended = this.#writing = result.then(end, end);
     return result;
   }
 }

@@ -1,7 +1,7 @@
 import type { PushError } from "@push/client/protocol";
 import type { Identity } from "../access/identity.ts";
 import { Forbidden, type Permits } from "../access/permits.ts";
-import type { Channel, Published } from "../channel/channel.ts";
+import type { Channel, Outcome } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
 import type { PublishGate } from "../limits/publishes.ts";
 
@@ -23,16 +23,20 @@ export interface PublisherHolder {
   refusal(identity: Identity): PushError | undefined;
 }
 
-/** How a message is published. */
-export interface PublishOptions {
+/** A message that is to be published. */
+export interface Publish {
+  /** JSON text. */
+  readonly payload: string;
   /** Publish id: one that the channel has had lately is stored once. */
   readonly id?: string;
   /** Whether the client gets its own message. */
   readonly echo?: boolean;
 }
 
-/** Answer to a publish. */
-export interface PublishResult extends Published {
+/** Answer to publishes in one channel. */
+export interface PublishResult {
+  /** What became of each, in order. */
+  readonly outcomes: readonly Outcome[];
   /** Other subscribers connected now. */
   readonly delivered: number;
 }
@@ -55,13 +59,13 @@ export class Publisher {
   }
 
   /**
-   * Publishes as this client.
+   * Publishes in a channel as this client, in this order.
    *
-   * @throws {Forbidden} without the right
+   * @throws {Forbidden} without the right; nothing is stored then
    * @throws {PushError} `unavailable` if its rights could not be found out; as the store
    */
-  publish(name: string, payload: string, options: PublishOptions): Promise<PublishResult> {
-    if (this.#asking !== undefined) return this.#publishInTurn(name, payload, options);
+  publish(name: string, publishes: readonly Publish[]): Promise<PublishResult> {
+    if (this.#asking !== undefined) return this.#publishInTurn(name, publishes);
     const { permits, context } = this.#holder;
     let allowed: boolean | Promise<boolean>;
     try {
@@ -71,16 +75,12 @@ export class Publisher {
     }
     if (allowed === false) return Promise.reject(new Forbidden("publish", name));
     if (allowed === true && context.limits.channels.admit(name) === undefined) {
-      return this.#publish(name, payload, options);
+      return this.#publish(name, publishes);
     }
-    return this.#publishInTurn(name, payload, options);
+    return this.#publishInTurn(name, publishes);
   }
 
-  async #publishInTurn(
-    name: string,
-    payload: string,
-    options: PublishOptions,
-  ): Promise<PublishResult> {
+  async #publishInTurn(name: string, publishes: readonly Publish[]): Promise<PublishResult> {
     const before = this.#asking;
     const { identity } = this.#holder.permits;
     const { promise: begun, resolve } = Promise.withResolvers<void>();
@@ -94,7 +94,7 @@ export class Publisher {
       await this.#holder.context.limits.channels.admit(name);
       const refusal = this.#holder.refusal(identity);
       if (refusal !== undefined) throw refusal;
-      const published = this.#publish(name, payload, options);
+      const published = this.#publish(name, publishes);
       resolve();
       return await published;
     } finally {
@@ -103,16 +103,17 @@ export class Publisher {
     }
   }
 
-  async #publish(name: string, payload: string, options: PublishOptions): Promise<PublishResult> {
-    const { key, owner } = this.#holder;
-    const published = await this.#holder.channel(name).publish({
-      id: options.id,
-      subject: owner.subject,
-      origin: options.echo === true ? null : key,
-      source: owner.publicName,
+  async #publish(name: string, publishes: readonly Publish[]): Promise<PublishResult> {
+    const { key, owner: { subject, publicName: source } } = this.#holder;
+    const drafts = publishes.map(({ payload, id, echo }) => ({
+      id,
+      subject,
+      origin: echo === true ? null : key,
+      source,
       payload,
-    });
-    return { ...published, delivered: this.#holder.others(name) };
+    }));
+    const outcomes = await this.#holder.channel(name).publish(drafts);
+    return { outcomes, delivered: this.#holder.others(name) };
   }
 
   async #may(name: string): Promise<boolean> {

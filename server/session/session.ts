@@ -16,19 +16,15 @@ import type { Wire } from "../channel/entry.ts";
 import type { Flight, Flights } from "./flight.ts";
 import type { PublishGate } from "../limits/publishes.ts";
 import { Positions, type PositionsHolder } from "./positions.ts";
-import {
-  Publisher,
-  type PublisherHolder,
-  type PublishOptions,
-  type PublishResult,
-} from "./publisher.ts";
+import { type Publish, Publisher, type PublisherHolder, type PublishResult } from "./publisher.ts";
 import { Returned, type ReturnedHolder } from "./returned.ts";
 import { Rights, type RightsHolder } from "./rights.ts";
 import { clip, explicitCursor, freshCursor, isExplicit, takePosition } from "./starts.ts";
-import type { Cursor, DeadLetter, Era } from "../stores/store.ts";
+import type { Claim, Cursor, DeadLetter, Era } from "../stores/store.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import type { Connection } from "../transports/connection.ts";
 import type { Pumped } from "../turn.ts";
+import { SmallMap } from "../small_map.ts";
 import { Turns } from "./turns.ts";
 
 /** Who a session belongs to. */
@@ -100,10 +96,12 @@ export class Session
   askedAt = 0;
   /** Random id of the claim that it is held by. */
   holder = "";
+  /** What it was claimed with. */
+  claim: Claim | undefined;
   /** Frames that the present connection understands. */
   wire: Wire = "fixed";
   readonly #host: SessionHost;
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new SmallMap<string, Subscription>();
   #changed: Set<Subscription> | undefined;
   /** Channels of which only the store has the position. */
   #stored: Set<string> | undefined;
@@ -420,13 +418,13 @@ export class Session
   }
 
   /**
-   * Publishes as this client.
+   * Publishes in a channel as this client, in this order.
    *
-   * @throws {Forbidden} without the right
+   * @throws {Forbidden} without the right; nothing is stored then
    * @throws {PushError} `unavailable` if its rights could not be found out; as the store
    */
-  publish(name: string, payload: string, options: PublishOptions): Promise<PublishResult> {
-    return this.#publisher.publish(name, payload, options);
+  publish(name: string, publishes: readonly Publish[]): Promise<PublishResult> {
+    return this.#publisher.publish(name, publishes);
   }
 
   /** See {@linkcode PublisherHolder.channel}. */

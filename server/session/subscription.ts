@@ -590,7 +590,13 @@ export class Subscription implements Pumped, Timed {
     this.#context.metrics.acknowledged += count;
     this.#releaseBytes(count);
     this.#moved();
-    if (this.#live) this.#context.turn.pump(this);
+    if (this.#live && this.#isBehind) this.#context.turn.pump(this);
+  }
+
+  /** Whether room in the window lets something flow; what is appended pumps by itself. */
+  get #isBehind(): boolean {
+    const cursor = this.#cursor;
+    return cursor.sent < this.#channel.head || cursor.lateCount > 0;
   }
 
   #forgetExceptions(): void {

@@ -1,7 +1,9 @@
+import { SmallMap } from "../small_map.ts";
+
 /** Does what concerns one channel of a session in the order in which it was asked for. */
 export class Turns {
   /** By channel what was asked for last; resolves once it has ended. */
-  #last: Map<string, Promise<void>> | undefined;
+  #last: SmallMap<string, Promise<void>> | undefined;
   #works: Set<Promise<unknown>> | undefined;
 
   /** Channels in which something is being done. */
@@ -19,21 +21,23 @@ export class Turns {
   take<T>(channel: string, task: () => Promise<T>): Promise<T> {
     const before = this.#last?.get(channel);
     const result = before === undefined ? task() : before.then(task, task);
-    const done = result.then(() => {}, () => {}).then(() => {
+    const end = () => {
       if (this.#last?.get(channel) !== done) return;
       this.#last.delete(channel);
       if (this.#last.size === 0) this.#last = undefined;
-    });
-    (this.#last ??= new Map()).set(channel, done);
+    };
+    const done = result.then(end, end);
+    (this.#last ??= new SmallMap()).set(channel, done);
     return result;
   }
 
   /** Counts something of no one channel among what is being done. */
   during<T>(work: Promise<T>): Promise<T> {
-    const done = work.then(() => {}, () => {}).then(() => {
+    const end = () => {
       this.#works?.delete(done);
       if (this.#works?.size === 0) this.#works = undefined;
-    });
+    };
+    const done = work.then(end, end);
     (this.#works ??= new Set()).add(done);
     return work;
   }

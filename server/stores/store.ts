@@ -175,7 +175,7 @@ export interface Commit {
 
 /** Who asks for a session, and on what terms. */
 export interface Claim {
-  /** Key of the session. */
+  /** Key of the session. It says whose the session is (`session_key.ts`). */
   readonly key: string;
   /**
    * The connection that asks, by a random id. The holder may ask again, for it may not have heard the
@@ -193,6 +193,11 @@ export interface Claim {
    * the stored one otherwise.
    */
   readonly secretHash?: string;
+  /**
+   * Most sessions that its subject may have once it has begun. Default: as many as there may be in all
+   * (see `StoreLimits.maxSessions`).
+   */
+  readonly most?: number;
   /** Only go on with an existing session; do not begin a new one. */
   readonly existing?: boolean;
   /** Take it over even from a connection of another node that is alive. */
@@ -218,7 +223,15 @@ export type Claimed =
     /** Names of the channels that have a stored position. */
     readonly channels: readonly string[];
   }
-  | { readonly ok: false; readonly reason: "replaced" | "bad_secret" | "unknown" | "full" }
+  | { readonly ok: false; readonly reason: "replaced" | "bad_secret" | "unknown" }
+  | {
+    readonly ok: false;
+    /**
+     * There is no room for a new session: its subject has as many as the claim says, or all together
+     * have, and not enough of that subject's are without a connection.
+     */
+    readonly reason: "subject_full" | "full";
+  }
   | {
     readonly ok: false;
     /** Another node has it attached, and `force` was not set: that node can be asked to yield. */
@@ -245,7 +258,10 @@ export interface Renewed {
 
 /** Limits of dead letters, sessions and revocations. Times in milliseconds. */
 export interface StoreLimits {
-  /** Most sessions; the detached one that is longest away goes first. */
+  /**
+   * Most sessions. A new one takes the place of the one that is longest away among the detached
+   * sessions of its own subject; another subject's is never touched.
+   */
   readonly maxSessions: number;
   /** No dead letter is kept longer. */
   readonly deadLetterTtl: number;

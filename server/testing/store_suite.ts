@@ -10,6 +10,7 @@ import { positionCases } from "./store_cases_positions.ts";
 import { retentionCases } from "./store_cases_retention.ts";
 import { revocationCases } from "./store_cases_revocations.ts";
 import { sessionCases } from "./store_cases_sessions.ts";
+import { subjectCases } from "./store_cases_subjects.ts";
 import { type StoreCase, StoreTrial } from "./store_trial.ts";
 
 /** What the stores of one case are to be made with. */
@@ -66,6 +67,7 @@ export const STORE_CASES: readonly StoreCase[] = [
   ...logCases,
   ...retentionCases,
   ...sessionCases,
+  ...subjectCases,
   ...claimCases,
   ...nodeCases,
   ...positionCases,

@@ -3,6 +3,7 @@ import type { Cancel, Clock } from "../clock.ts";
 import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 import { type EventStream, onOneLine, type StreamOwner } from "./event_stream.ts";
+import { SharedText } from "./shared_text.ts";
 
 /** What the pollers of one gateway share. */
 export interface PollTerms {
@@ -10,6 +11,28 @@ export interface PollTerms {
   readonly turn: Turn;
   /** Most messages of one answer. */
   readonly maxBatchSize: number;
+  /** Makes the text of an answer to a poll… */
+  readonly answers: SharedText;
+  /** …and that of an event. */
+  readonly events: SharedText;
+}
+
+/** The terms of pollers, with what makes their texts. */
+export function pollTerms(
+  { clock, turn, maxBatchSize }: Pick<PollTerms, "clock" | "turn" | "maxBatchSize">,
+): PollTerms {
+  return {
+    clock,
+    turn,
+    maxBatchSize,
+    answers: new SharedText((array) => `{"messages":${array},"poll_interval_hint":0}`),
+    events: new SharedText((array) => `data: ${onOneLine(array)}\n\n`),
+  };
+}
+
+/** A request whose signal says that its client has gone. It is read only where somebody waits. */
+export interface Asking {
+  readonly signal: AbortSignal;
 }
 
 /** Where a poller's stream comes from. */
@@ -22,9 +45,30 @@ export interface StreamSource {
   open(owner: StreamOwner, keepalive: string): EventStream;
 }
 
-interface Waiting {
-  readonly resolve: (frames: string[]) => void;
-  readonly cancel: Cancel;
+/** A poll that is not answered. */
+class Waiting {
+  /** The answer, if it came before anything was waited for. */
+  answer: string | undefined;
+  #resolve: ((answer: string) => void) | undefined;
+  #cancel: Cancel | undefined;
+
+  /** Whether the answer is waited for. */
+  get isHeld(): boolean {
+    return this.#resolve !== undefined;
+  }
+
+  /** Waits for the answer. @param cancel called once it is there */
+  hold(cancel: Cancel): Promise<string> {
+    this.#cancel = cancel;
+    return new Promise((resolve) => this.#resolve = resolve);
+  }
+
+  /** Here is the answer. */
+  end(answer: string): void {
+    this.#cancel?.();
+    if (this.#resolve === undefined) this.answer = answer;
+    else this.#resolve(answer);
+  }
 }
 
 interface Streaming {
@@ -88,24 +132,36 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   }
 
   /**
-   * Waits for frames: their texts, none after `timeout` milliseconds, or at once if another poll or a
-   * stream comes, the connection is closed, or the signal says that the client has gone. The caller
-   * pumps the session once this was called.
+   * Takes a poll: its answer is what `fill` brings, or what comes within `timeout` milliseconds. It is
+   * empty then, or at once if another poll or a stream comes, the connection is closed, or the client
+   * has gone.
+   *
+   * @param fill pumps the session
    */
-  poll(timeout: number, signal: AbortSignal): Promise<string[]> {
+  poll(timeout: number, asking: Asking, fill: () => void): string | Promise<string> {
+    const { clock, answers } = this.#terms;
     // What gathered for an earlier poll goes to this one: the earlier one's client may be gone.
     this.#release();
-    if (this.#closed || signal.aborted) return Promise.resolve([]);
-    return new Promise((resolve) => {
-      const gone = () => this.#release();
-      const cancelTimeout = this.#terms.clock.schedule(timeout, () => this.#answer());
-      const cancel = () => {
-        cancelTimeout();
-        signal.removeEventListener("abort", gone);
-      };
-      signal.addEventListener("abort", gone);
-      this.#waiting = { resolve, cancel };
-      if (this.#frames.length > 0) this.#terms.turn.flush(this);
+    if (this.#closed) return answers.of([]);
+    const waiting = new Waiting();
+    this.#waiting = waiting;
+    fill();
+    if (this.#waiting !== waiting) return waiting.answer ?? answers.of([]);
+    if (this.#frames.length > 0) {
+      this.#waiting = undefined;
+      return answers.of(this.#take());
+    }
+    const { signal } = asking;
+    if (signal.aborted) {
+      this.#waiting = undefined;
+      return answers.of([]);
+    }
+    const gone = () => this.#release();
+    const cancelTimeout = clock.schedule(timeout, gone);
+    signal.addEventListener("abort", gone);
+    return waiting.hold(() => {
+      cancelTimeout();
+      signal.removeEventListener("abort", gone);
     });
   }
 
@@ -118,14 +174,15 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
    * @throws {PushError} `too_many_connections`
    */
   stream(source: StreamSource, onDrain: () => void): EventStream {
-    const stream = source.open(this, eventOf([]));
+    const { events } = this.#terms;
+    const stream = source.open(this, events.of([]));
     this.#release();
     if (this.#closed) {
       stream.end();
       return stream;
     }
     this.#streaming = { stream, onDrain };
-    stream.write(eventOf(this.#take()));
+    stream.write(events.of(this.#take()));
     return stream;
   }
 
@@ -140,18 +197,22 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     if (this.#closed) return;
     const isLate = this.#streaming === undefined && this.#frames.length >= MAX_NOTICES;
     if (count === 0 && isLate) this.#length -= this.#frames.shift()!.length;
-    const frames = count > 1 ? text.slice(1, -1) : text;
-    this.#frames.push(frames);
-    this.#length += frames.length;
+    const isFirst = this.#messages === 0;
+    this.#frames.push(text);
+    this.#length += text.length;
     this.#messages += count;
-    if (this.#waiting !== undefined || this.#streaming !== undefined) this.#terms.turn.flush(this);
+    // What comes while a poll is taken is its answer, without a turn between.
+    if (!this.#waiting?.isHeld && this.#streaming === undefined) return;
+    const { turn } = this.#terms;
+    if (count > 0) turn.sends(isFirst ? 1 : 0, text.length);
+    turn.flush(this);
   }
 
   /** Sends what gathered: answers the waiting poll, or writes one event. */
   flush(): void {
     if (this.#frames.length === 0) return;
     if (this.#streaming === undefined) this.#answer();
-    else this.#streaming.stream.write(eventOf(this.#take()));
+    else this.#streaming.stream.write(this.#terms.events.of(this.#take()));
   }
 
   /** See {@linkcode Connection.barred}. */
@@ -199,18 +260,12 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     return frames;
   }
 
-  #release(frames: string[] = []): void {
+  #release(frames: readonly string[] = []): void {
     const waiting = this.#waiting;
     const streaming = this.#streaming;
     this.#waiting = undefined;
     this.#streaming = undefined;
-    waiting?.cancel();
-    waiting?.resolve(frames);
+    waiting?.end(this.#terms.answers.of(frames));
     streaming?.stream.end();
   }
-}
-
-/** Frames as one event. */
-function eventOf(frames: readonly string[]): string {
-  return `data: [${onOneLine(frames.join(","))}]\n\n`;
 }

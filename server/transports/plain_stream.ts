@@ -76,7 +76,9 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
-    if (this.#events === "") this.#turn.flush(this);
+    const isFirst = this.#events === "";
+    if (isFirst) this.#turn.flush(this);
+    if (count > 0) this.#turn.sends(isFirst ? 1 : 0, text.length);
     const place = placeOf(text, count > 0);
     if (place !== undefined) {
       const { channel, epoch, seq } = place;

@@ -4,12 +4,19 @@ import type { Buffering, Buffers } from "../limits/buffers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
+import type { Gathered, Gathering } from "./gathered.ts";
 
 /** The part of a WebSocket that the transport uses. */
 export interface Socket {
   readonly readyState: number;
   readonly bufferedAmount: number;
   send(text: string): void;
+  /**
+   * Sends what has gathered in one write, where that is possible.
+   *
+   * @param asOne whether as one message; otherwise each text is one
+   */
+  sendAll?(gathered: Gathered, asOne: boolean): void;
   close(code?: number, reason?: string): void;
   /** Cuts the connection without a word, where that is possible. */
   terminate?(): void;
@@ -24,17 +31,44 @@ export interface SocketTerms {
   readonly clock: Clock;
   readonly turn: Turn;
   readonly metrics: Metrics;
+  /** What gathers for those that get one message for each text… */
+  readonly texts: Gathering;
+  /** …and for those that get one of them all. */
+  readonly batches: Gathering;
   /** Bytes in one socket's buffer above which its client is a slow consumer. */
   readonly maxBufferedBytes: number;
   /** Counts what waits in all connections. */
   readonly buffers: Buffers;
 }
 
+/** Who owns a {@linkcode WebSocketConnection}. */
+export interface SocketOwner {
+  /** It takes messages again that it did not take before. */
+  drained(): void;
+  /** This side has closed it. */
+  shut(code: Code | "normal"): void;
+}
+
 const OPEN = 1;
 /** A reason travels in a control frame of at most 125 bytes (RFC 6455 section 5.5). */
 const MAX_REASON = 120;
+/** Bytes that wait in a socket above which it takes no messages: they wait better in the log. */
+const MAX_AHEAD = 65_536;
+/** Milliseconds until a parked socket is looked at, doubling… */
+const FIRST_CHECK = 5;
+/** …up to this. */
 const CHECK_INTERVAL = 50;
 const STUCK_AFTER = 30_000;
+
+/** A socket whose buffer is filling. */
+interface Parked {
+  /** Milliseconds for which its buffer has not shrunk. */
+  stuckFor: number;
+  /** Bytes in its buffer when it was looked at. */
+  at: number;
+  delay: number;
+  cancel: Cancel;
+}
 
 /**
  * The way out over one WebSocket.
@@ -49,61 +83,71 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
   readonly transport = "websocket";
   readonly #socket: Socket;
   readonly #terms: SocketTerms;
-  readonly #onDrain: () => void;
-  readonly #onClose: (code: Code | "normal") => void;
+  readonly #owner: SocketOwner;
   #batching = false;
   /** Nothing is sent any more. */
   #closed = false;
   /** This side has closed it. */
   #isOver = false;
-  /** Frames of this turn: texts of one object, or of an array of them. */
-  #outbox: { readonly text: string; readonly count: number }[] = [];
-  #outboxLength = 0;
+  /**
+   * Characters that may be sent before its buffer is looked at again, which costs a call into the
+   * runtime: at most so much more is in it than was seen.
+   */
+  #room = 0;
+  /** What is to leave at the end of this turn. */
+  #gathered: Gathered | undefined;
   /** Whether its bytes count among those of all. */
   #isNoted = false;
-  #check: Cancel | undefined;
-  #parkedFor = 0;
-  #parkedAt = 0;
+  #parked: Parked | undefined;
 
-  /**
-   * @param onDrain called when a parked socket takes messages again
-   * @param onClose called when this side has closed the connection
-   */
-  constructor(
-    socket: Socket,
-    terms: SocketTerms,
-    onDrain: () => void,
-    onClose: (code: Code | "normal") => void,
-  ) {
+  /** @param owner hears of it; not before this has returned */
+  constructor(socket: Socket, terms: SocketTerms, owner: SocketOwner) {
     this.#socket = socket;
     this.#terms = terms;
-    this.#onDrain = onDrain;
-    this.#onClose = onClose;
+    this.#owner = owner;
   }
 
   /** See {@linkcode Connection.capacity}. */
   get capacity(): number {
-    if (this.#closed || this.#check !== undefined) return 0;
-    if (this.#socket.bufferedAmount + this.#outboxLength <= this.#terms.maxBufferedBytes / 4) {
-      return Infinity;
+    if (this.#closed || this.#parked !== undefined) return 0;
+    const mayGather = this.#room > 0 || this.#gathered === undefined;
+    if (this.#terms.turn.isFull || !mayGather) {
+      this.#owner.drained();
+      return 0;
     }
-    this.#park();
-    return 0;
+    if (this.#room > 0) return Infinity;
+    const { bufferedAmount } = this.#socket;
+    if (bufferedAmount > this.#mostAhead) {
+      this.#park(bufferedAmount);
+      return 0;
+    }
+    this.#room = this.#mostAhead;
+    return Infinity;
   }
 
   /** From now on everything of a turn leaves in one frame. */
   batch(): void {
+    // What came before must not be in an array.
+    this.flush();
     this.#batching = true;
   }
 
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
-    if (!this.#batching) return this.#sendNow(text);
-    if (this.#outbox.length === 0) this.#terms.turn.flush(this);
-    this.#outbox.push({ text, count });
-    this.#outboxLength += text.length;
-    if (this.#outboxLength > this.#terms.maxBufferedBytes) this.close("slow_consumer");
+    const { turn, texts, batches, maxBufferedBytes } = this.#terms;
+    const before = this.#gathered;
+    this.#room -= text.length;
+    if (count > 0) turn.sends(before === undefined ? 1 : 0, text.length);
+    if (!this.#batching && this.#socket.sendAll === undefined) {
+      return this.#write(text);
+    }
+    if (before !== undefined) this.#gathered = before.and(text, count);
+    else {
+      turn.flush(this);
+      this.#gathered = (this.#batching ? batches : texts).begin(text, count);
+    }
+    if (this.#gathered.length > maxBufferedBytes) this.close("slow_consumer");
   }
 
   /** See {@linkcode Buffering.waiting}. */
@@ -117,15 +161,12 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     this.close("slow_consumer", detail);
   }
 
-  /** Sends what gathered in this turn. */
+  /** Sends what has gathered. */
   flush(): void {
-    const outbox = this.#outbox;
-    if (outbox.length === 0 || this.#closed) return;
-    this.#outbox = [];
-    this.#outboxLength = 0;
-    if (outbox.length === 1) return this.#sendNow(outbox[0].text);
-    const parts = outbox.map(({ text, count }) => count > 1 ? text.slice(1, -1) : text);
-    this.#sendNow(`[${parts.join(",")}]`);
+    const gathered = this.#gathered;
+    if (gathered === undefined || this.#closed) return;
+    this.#gathered = undefined;
+    this.#write(gathered);
   }
 
   /** See {@linkcode Connection.close}. */
@@ -152,7 +193,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     }
     // Whoever sends too much goes on with it until the close has reached them.
     if (code === "too_many_frames") this.#socket.pause?.();
-    this.#onClose(code);
+    this.#owner.shut(code);
   }
 
   /** The socket is closed, whoever closed it. */
@@ -164,26 +205,33 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
   #giveUp(code: Code | "normal"): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#onClose(code);
+    this.#owner.shut(code);
   }
 
   #gone(): void {
     this.#closed = true;
-    this.#outbox = [];
+    this.#gathered = undefined;
     if (this.#isNoted) this.#note(0);
-    this.#check?.();
-    this.#check = undefined;
+    this.#parked?.cancel();
+    this.#parked = undefined;
   }
 
-  #sendNow(text: string): void {
+  get #mostAhead(): number {
+    return Math.min(this.#terms.maxBufferedBytes / 4, MAX_AHEAD);
+  }
+
+  #write(what: string | Gathered): void {
     const socket = this.#socket;
     if (socket.readyState !== OPEN) return;
     try {
-      socket.send(text);
+      if (typeof what === "string") socket.send(what);
+      else if (socket.sendAll === undefined) socket.send(what.joined);
+      else socket.sendAll(what, this.#batching);
     } catch {
       // It closed in this very moment; its close event follows.
       return;
     }
+    if (this.#room > 0) return;
     const { bufferedAmount } = socket;
     if (bufferedAmount > this.#terms.maxBufferedBytes) this.close("slow_consumer");
     else this.#note(bufferedAmount);
@@ -195,24 +243,31 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     this.#isNoted = isNoted && !this.#closed;
   }
 
-  #park(): void {
-    this.#parkedFor = 0;
-    this.#parkedAt = this.#socket.bufferedAmount;
-    this.#schedule();
+  #park(bytes: number): void {
+    this.#note(bytes);
+    // One of too many that all have too much.
+    if (this.#closed) return;
+    const delay = FIRST_CHECK;
+    this.#parked = { stuckFor: 0, at: bytes, delay, cancel: this.#schedule(delay) };
   }
 
-  #schedule(): void {
-    this.#check = this.#terms.clock.schedule(CHECK_INTERVAL, () => {
-      this.#check = undefined;
-      const { bufferedAmount } = this.#socket;
-      this.#note(bufferedAmount);
-      if (this.#closed) return;
-      if (bufferedAmount <= this.#terms.maxBufferedBytes / 8) return this.#onDrain();
-      this.#parkedFor = bufferedAmount < this.#parkedAt ? 0 : this.#parkedFor + CHECK_INTERVAL;
-      this.#parkedAt = bufferedAmount;
-      if (this.#parkedFor >= STUCK_AFTER) this.close("slow_consumer");
-      else this.#schedule();
-    });
+  #schedule(delay: number): Cancel {
+    return this.#terms.clock.schedule(delay, () => this.#look(this.#parked!));
+  }
+
+  #look(parked: Parked): void {
+    const { bufferedAmount } = this.#socket;
+    this.#note(bufferedAmount);
+    if (this.#closed) return;
+    if (bufferedAmount <= this.#mostAhead / 2) {
+      this.#parked = undefined;
+      return this.#owner.drained();
+    }
+    parked.stuckFor = bufferedAmount < parked.at ? 0 : parked.stuckFor + parked.delay;
+    parked.at = bufferedAmount;
+    if (parked.stuckFor >= STUCK_AFTER) return this.close("slow_consumer");
+    parked.delay = Math.min(parked.delay * 2, CHECK_INTERVAL, STUCK_AFTER - parked.stuckFor);
+    parked.cancel = this.#schedule(parked.delay);
   }
 }
 

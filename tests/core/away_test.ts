@@ -6,8 +6,8 @@ import { numbers, World } from "./harness.ts";
 const MANY = numbers(1, 1_000).map((n) => `channel-${n}`);
 
 /** As much of a session as is kept of one that is away. */
-function leaving(key: string, known: readonly string[]): Session {
-  const identity = { subject: "ann" };
+function leaving(key: string, known: readonly string[], subject = "ann"): Session {
+  const identity = { subject };
   const owner = { ...identity, clientId: key, key, named: true };
   const session = { key, owner, identity, generation: 1, ttl: 60_000, known, unended: [] };
   return session as unknown as Session;
@@ -32,6 +32,25 @@ Deno.test("what is kept of sessions that are away has an end: the one longest aw
   assertEquals(keys(long), []);
   for (const n of numbers(0, 499)) long.left(leaving(`t${n}`, MANY));
   assert(keys(long).includes("t0"), "those that are over count no more");
+  await w.end();
+});
+
+Deno.test("a subject that leaves sessions without end makes none go that is another's", async () => {
+  const w = new World({ authorize: () => true });
+  const away = new AwaySessions(w.hub.context);
+  const keys = () => [...away.all()].map(([key]) => key);
+  away.left(leaving("bob's", MANY, "bob"));
+  for (const n of numbers(0, 60_000)) away.left(leaving(`s${n}`, ["c"]));
+  assertEquals([keys().length, keys()[0], keys()[1]], [50_001, "bob's", "s10001"]);
+  for (const n of numbers(0, 600)) away.left(leaving(`t${n}`, MANY));
+  assertEquals([keys().length, keys()[0], keys()[1]], [501, "bob's", "t101"]);
+  // All subjects together have an end, too.
+  for (const n of numbers(1, 10)) {
+    for (const i of numbers(1, 200)) away.left(leaving(`u${n}:${i}`, MANY, `s${n}`));
+  }
+  assertEquals([keys().length, keys()[0]], [2000, "u1:1"]);
+  away.left(leaving("last", MANY, "last"));
+  assertEquals([keys().length, keys()[0]], [2000, "u1:2"]);
   await w.end();
 });
 

@@ -94,6 +94,34 @@ Deno.test(
 );
 
 Deno.test(
+  "clients that were in one channel alone go their own ways: each is in its own channels",
+  inWorld({}, async (w) => {
+    const [ann, bob, eve] = await Promise.all(
+      ["ann", "bob", "eve"].map((name) => w.subscriber(name, "hall")),
+    );
+    const where = async () =>
+      Object.fromEntries(
+        (await ann.presence(null)).map(({ client_id, channels }) => [client_id, channels.join()]),
+      );
+    assertEquals(await where(), { ann: "hall", bob: "hall", eve: "hall" });
+    await ann.subscribe("attic");
+    await bob.unsubscribe("hall");
+    assertEquals(await where(), { ann: "attic,hall", bob: "", eve: "hall" });
+    await ann.unsubscribe("hall");
+    await bob.subscribe("attic");
+    await bob.subscribe("cellar");
+    assertEquals(await where(), { ann: "attic", bob: "attic,cellar", eve: "hall" });
+    // The first room is empty for a moment, and begins anew.
+    await eve.unsubscribe("hall");
+    await ann.subscribe("hall");
+    await eve.subscribe("hall");
+    await ann.unsubscribe("attic");
+    await ann.subscribe("cellar");
+    assertEquals(await where(), { ann: "cellar,hall", bob: "attic,cellar", eve: "hall" });
+  }),
+);
+
+Deno.test(
   "the list says who is present in a channel, or anywhere: status, metadata, channels, time",
   inWorld({}, async (w) => {
     const ann = await w.subscriber("ann", "b");

@@ -1,13 +1,20 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Overrides, type TestClient, World } from "./harness.ts";
 
-/** A world whose clock waits for the sockets: until the test says that it has. */
+/**
+ * A world whose clock waits for the sockets: until the test says that it has. Each look at how long
+ * something takes finds that a quarter of a millisecond has passed.
+ */
 class Sliced extends World {
   #waiting: (() => void)[] = [];
+  #elapsed = 0;
 
-  constructor(overrides: Overrides = {}) {
+  constructor(overrides: Overrides = {}, isTimed = true) {
     super(overrides);
-    Object.assign(this.clock, { afterIo: (task: () => void) => void this.#waiting.push(task) });
+    Object.assign(this.clock, {
+      afterIo: (task: () => void) => void this.#waiting.push(task),
+      ...(isTimed ? { elapsed: () => this.#elapsed += 0.25 } : {}),
+    });
   }
 
   /** Whether somebody waits for a turn. */
@@ -143,6 +150,22 @@ Deno.test("many that send too much share a turn: each goes on, and the turns sta
   assert(done > 0 && done < 200, `${done} in a turn`);
   await w.turns();
   for (const client of clients) assertEquals(published(client), 200);
+  await w.end();
+});
+
+Deno.test("under a clock that cannot tell how long something takes a turn is so many frames", async () => {
+  const w = new Sliced({}, false);
+  const client = w.dial("ann");
+  client.say({ type: "ping" });
+  await w.settle();
+  for (const text of publishes(3000)) client.sayText(text);
+  await w.settle();
+  const first = published(client);
+  await w.turn();
+  // Each is eight units, as its answer leaves by itself.
+  assertEquals(published(client) - first, 128);
+  await w.turns();
+  assertEquals(published(client), 3000);
   await w.end();
 });
 

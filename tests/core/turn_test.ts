@@ -66,3 +66,64 @@ Deno.test("Turn pumps what a flush asks for in the next turn", async () => {
   await clock.turn();
   assertEquals(order, ["flush out", "pump a"]);
 });
+
+Deno.test("Turn: where much is sent the rest has the next turns, in order, and what came meanwhile is behind", async () => {
+  const { clock, order, turn, pumped, flushed } = setUp();
+  const big = (name: string, then = () => {}) =>
+    pumped(name, () => {
+      turn.sends(200, 0);
+      then();
+    });
+  const all = [big("a"), big("b"), big("c"), big("d"), big("e")];
+  for (const each of all) turn.pump(each);
+  await clock.turn();
+  assertEquals(order.splice(0), ["pump a", "pump b"]);
+  turn.pump(all[0]);
+  turn.flush(flushed("out"));
+  await clock.turn();
+  assertEquals(order.splice(0), ["pump c", "pump d", "flush out"]);
+  await clock.turn();
+  assertEquals(order.splice(0), ["pump e"]);
+  await clock.turn();
+  assertEquals(order.splice(0), ["pump a"]);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Turn.pumpSoon() lets a pump that finds the turn full go on before the next cycle", async () => {
+  const { clock, order, turn, pumped } = setUp();
+  const rest = pumped("rest");
+  turn.pump(pumped("first", () => {
+    turn.sends(256, 0);
+    turn.pump(pumped("next"));
+    if (turn.isFull) turn.pumpSoon(rest);
+  }));
+  await clock.advance(0);
+  assertEquals(order, ["pump first", "pump rest", "pump next"]);
+});
+
+Deno.test("Turn: an interval holds up pumps, and no flush", async () => {
+  const clock = new ManualClock();
+  const turn = new Turn(clock, 20);
+  const order: string[] = [];
+  const out = { flush: () => order.push("flush") };
+  const messages = {
+    pump: () => {
+      order.push("pump");
+      turn.sends(1, 10);
+      turn.flush(out);
+    },
+  };
+  turn.pump(messages);
+  await clock.turn();
+  assertEquals(order.splice(0), ["pump", "flush"]);
+  turn.pump(messages);
+  turn.pump(messages);
+  turn.flush(out);
+  await clock.advance(19);
+  assertEquals(order.splice(0), ["flush"]);
+  await clock.advance(1);
+  assertEquals(order.splice(0), ["pump", "flush"]);
+  turn.pump(messages);
+  turn.stop();
+  assertEquals(clock.pending, 0);
+});

@@ -210,15 +210,14 @@ function linesOf(block: string): Line[] {
 }
 
 /** A socket that ends in the test. */
-class FakeSocket {
+class FakeSocket extends EventTarget {
   readyState = 1;
   bufferedAmount = 0;
   reads = true;
-  onmessage: ((event: { data: string }) => void) | undefined;
-  onclose: ((event: { code: number }) => void) | undefined;
   readonly #told: (line: string) => void;
 
   constructor(told: (line: string) => void) {
+    super();
     this.#told = told;
   }
 
@@ -238,7 +237,12 @@ class FakeSocket {
 
   end(code: number): void {
     this.readyState = 3;
-    this.onclose?.({ code });
+    this.dispatchEvent(new CloseEvent("close", { code }));
+  }
+
+  /** The other end has sent a frame. */
+  hear(data: string): void {
+    this.dispatchEvent(new MessageEvent("message", { data }));
   }
 }
 
@@ -368,7 +372,7 @@ class Stage {
     } else if (text.startsWith("close ")) {
       this.#sockets.get(who)!.end(Number(text.slice(6)));
     } else {
-      this.#sockets.get(who)!.onmessage!({ data: text });
+      this.#sockets.get(who)!.hear(text);
     }
   }
 

@@ -36,6 +36,22 @@ Deno.test("the curl line of README.md publishes", async () => {
   assertEquals((await response.json()).seq, 1);
 });
 
+Deno.test("the curl line of README.md publishes several messages", async () => {
+  await using gateway = new Gateway({ port: 0, push: { enabled: true } });
+  await gateway.start();
+  const [, lines, path, type] =
+    /printf '%s\\n' (.*) \|\n {2}curl localhost:8765(\S+) -H 'content-type: (\S+)' --data-binary @-/
+      .exec(README)!;
+  const response = await fetch(`http://127.0.0.1:${gateway.address.port}${path}`, {
+    method: "POST",
+    headers: { "content-type": type },
+    body: lines.split(" ").map((line) => line.slice(1, -1) + "\n").join(""),
+  });
+  assertEquals(response.status, 200);
+  const answers = (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(answers.map(({ seq }) => seq), [1, 2]);
+});
+
 Deno.test("the curl line of README.md listens, and comes back by the id of the last event", async () => {
   await using gateway = new Gateway({ port: 0, push: { enabled: true } });
   await gateway.start();

@@ -102,7 +102,10 @@ Deno.test("what is no JSON object is answered with one short error, over both wi
       }
       for (const route of ["publish", "poll/register", "poll/messages", "dead-letters/redrive"]) {
         const { status, body } = await ask(`${served.http}/api/push/${route}`, { body: text });
-        assertEquals([status, body.code], [400, code], route);
+        // Several messages may be published at once: each of them has its own answer.
+        if (route === "publish" && Array.isArray(body)) {
+          assert(status === 200 && body.every(({ ok }) => ok === false), what);
+        } else assertEquals([status, body.code], [400, code], route);
       }
     });
   }

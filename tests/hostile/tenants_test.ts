@@ -120,6 +120,71 @@ for (const [store, over] of stores) {
     });
   });
 
+  Deno.test(`a subject that opens sessions without end neither ends another's away ones nor learns of them (${store})`, async () => {
+    const tell = async (push: GatewayOptions["push"], isAnnThere: boolean) => {
+      await using served = await startGateway({
+        push: {
+          ...QUIET,
+          ...push,
+          auth: { tokens: TOKENS },
+          limits: { maxSessions: 12, maxSessionsPerSubject: 5 },
+        },
+      });
+      const mine = ["desk", "phone"];
+      for (const client_id of isAnnThere ? mine : []) {
+        const [ann] = await connect(served, ANN, {
+          client_id,
+          subscriptions: [{ channel: "news" }],
+        });
+        await ann.close();
+      }
+      await served.gateway.publish("news", "kept");
+      const learnt: unknown[] = [];
+      const open = async (token: string, more: object) => {
+        const [client, { type, resumed, code, message }] = await connect(served, token, more);
+        learnt.push([type, resumed, code, message]);
+        return client;
+      };
+      const client = (i: number) => i % 2 === 0 ? { client_id: `e${i}` } : {};
+      for (let i = 0; i < 30; i++) await (await open(EVE, client(i))).close();
+      for (const client_id of mine) await (await open(EVE, { client_id })).close();
+      {
+        await using held = new AsyncDisposableStack();
+        for (let i = 0; i < 7; i++) held.use(await open(EVE, client(i)));
+        for (const line of learnt.slice(-2).map((line) => JSON.stringify(line))) {
+          assert(line.includes("too_many_sessions"), line);
+          assert(line.includes("maxSessionsPerSubject"), line);
+        }
+        // Over every way to have one.
+        const polled = await ask(`${served.http}/api/push/poll/register`, {
+          method: "POST",
+          token: EVE,
+        });
+        const streamed = await ask(`${served.http}/api/push/sse?channel=news`, { token: EVE });
+        for (const { status, body } of [polled, streamed]) {
+          learnt.push([status, body]);
+          assertEquals([status, body.code], [503, "too_many_sessions"]);
+        }
+      }
+      for (const client_id of isAnnThere ? mine : []) {
+        const [ann, { resumed }] = await connect(served, ANN, {
+          client_id,
+          subscriptions: [{ channel: "news" }],
+        });
+        await using _ = ann;
+        assertEquals(resumed, true, client_id);
+        assertEquals((await ann.next("channel_message")).data, "kept");
+      }
+      return learnt;
+    };
+    const seen: unknown[][] = [];
+    for (const isAnnThere of [true, false]) {
+      await over(async (push) => void seen.push(await tell(push, isAnnThere)));
+    }
+    assertEquals(seen[0], seen[1]);
+    assertEquals(seen[0].length, 30 + 2 + 7 + 2);
+  });
+
   Deno.test(`publish ids of two subjects do not meet (${store})`, async () => {
     await over(async (push) => {
       await using served = await startGateway({

@@ -51,7 +51,7 @@ export const ARROWS: readonly Arrow[] = [
     says: "the core knows stores and transports by their contracts only",
     from: CORE,
     forbids:
-      /^server\/(command\/|gateway\.ts|dialog\/|http\/|stores\/(?!(store|cluster|revocations)\.ts)|transports\/(?!connection\.ts))/,
+      /^server\/(command\/|gateway\.ts|dialog\/|http\/|stores\/(?!(store|cluster|revocations|session_key)\.ts)|transports\/(?!connection\.ts))/,
   },
 ];
 

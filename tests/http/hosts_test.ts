@@ -115,6 +115,20 @@ Deno.test("hosts: the host that a gateway listens on is its own", () => {
   assertEquals(judge("10.0.0.1", "http://10.0.0.2/"), false);
 });
 
+Deno.test("hosts: that one request is answered says nothing of the next", () => {
+  const hosts = new Hosts(["push.example"], { listensAt: "10.0.0.1", isChecked: true });
+  const allows = (url: string, host: string) =>
+    hosts.allows(new Request(url, { headers: { host } }), new URL(url));
+  for (let round = 0; round < 2; round++) {
+    assertEquals(allows("http://push.example/", "push.example"), true);
+    assertEquals(allows("http://other.example/", "push.example"), false);
+    assertEquals(allows("http://push.example/", "other.example"), false);
+    assertEquals(allows("http://push.example/", "push.example@other.example"), false);
+    assertEquals(allows("http://10.0.0.1/", "10.0.0.1:80"), true);
+    assertEquals(allows("http://10.0.0.2/", "10.0.0.1:80"), false);
+  }
+});
+
 Deno.test("hosts: who is refused is told in the log, by the host that was named", async () => {
   const records: LogRecord[] = [];
   await using gateway = await startGateway({ log: { level: "warn" } }, {

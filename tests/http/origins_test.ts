@@ -163,6 +163,18 @@ Deno.test("origins: over TLS a page of the same host that came without is not th
   }
 });
 
+Deno.test("origins: that one page may says nothing of the next", () => {
+  const origins = new Origins(undefined, undefined);
+  const judge = (url: string, origin: string, secure = false) =>
+    origins.judge(new Request(url, { headers: { origin } }), new URL(url), secure).allowed;
+  for (let round = 0; round < 2; round++) {
+    assertEquals(judge("http://push.example/ws", "http://push.example"), true);
+    assertEquals(judge("http://push.example/ws", "http://other.example"), false);
+    assertEquals(judge("http://other.example/ws", "http://push.example"), false);
+    assertEquals(judge("http://push.example/ws", "http://push.example", true), false);
+  }
+});
+
 function serve(allowedOrigins?: string[], more: GatewayOptions = {}): Promise<Served> {
   return startGateway({ ...more, push: { allowedOrigins, ...more.push } });
 }

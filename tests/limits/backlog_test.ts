@@ -7,6 +7,7 @@ import { Door } from "../../server/http/door.ts";
 import { Sockets } from "../../server/http/upgrade.ts";
 import type { SocketEvents } from "../../server/http/upgrader.ts";
 import { Buffers } from "../../server/limits/buffers.ts";
+import { Slices } from "../../server/slices.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
 import { type Overrides, World } from "../core/harness.ts";
 
@@ -16,11 +17,13 @@ const ANONYMOUS = { subject: "anonymous" };
 class Taker implements BacklogOwner {
   readonly backlog: Backlog;
   readonly taken: string[] = [];
+  readonly weight = 1;
   left = 0;
 
   constructor() {
     const buffers = new Buffers(2 ** 30, () => 0);
-    const context = { slices: { units: Infinity }, limits: { buffers } };
+    const slices = new Slices({ now: () => 0, schedule: () => () => {} });
+    const context = { slices, limits: { buffers } };
     this.backlog = new Backlog(this, context as unknown as HubContext);
   }
 
@@ -37,6 +40,8 @@ class Taker implements BacklogOwner {
     this.left = 0;
   }
   overflowed(): void {}
+  paused(): void {}
+  filled(): void {}
   failed(error: unknown): void {
     throw error;
   }
@@ -145,14 +150,18 @@ class Bed extends World {
   }
 }
 
-function publish(channel: string, data: number): string {
+function publish(channel: string, data: number | string): string {
   return JSON.stringify({ type: "channel.publish", channel, data });
 }
 
-Deno.test("a socket is not read while its frames wait, and is read again once none does", async () => {
+const LONG = "x".repeat(2000);
+
+Deno.test("a socket is not read while too much waits of it, and is read again once little does", async () => {
   const bed = new Bed();
   const [socket, events] = await bed.open("ann");
-  for (let n = 0; n < 100; n++) events.text(publish("c", n));
+  for (let n = 0; n < 90; n++) events.text(publish("c", LONG));
+  assertEquals(socket.paused, false, "a little waits");
+  for (let n = 0; n < 10; n++) events.text(publish("c", LONG));
   assertEquals(socket.paused, true);
   await bed.settle();
   await bed.turns();
@@ -164,7 +173,7 @@ Deno.test("a socket is not read while its frames wait, and is read again once no
 Deno.test("a socket that is closed while its frames wait is read again: the peer's close is among it", async () => {
   const bed = new Bed();
   const [replaced, old] = await bed.open("ann");
-  for (let n = 0; n < 100; n++) old.text(publish("c", n));
+  for (let n = 0; n < 110; n++) old.text(publish("c", LONG));
   await bed.settle();
   assertEquals(replaced.paused, true);
   const [, events] = await bed.open("ann");

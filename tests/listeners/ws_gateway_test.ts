@@ -1,11 +1,23 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Gateway } from "../../mod.ts";
+import { CLOSE, closeFrame, frame, joined, PING, PONG, TEXT } from "../rfc6455/frames.ts";
+import { RawSocket, type ServerFrame } from "../rfc6455/raw_socket.ts";
 import { type Served, startGateway } from "../support/gateway.ts";
 import { ask, PollClient } from "../support/http_client.ts";
 import { SocketClock } from "../support/socket_clock.ts";
 import { TcpClient, upgradeRequest, webSocketFrame } from "../support/tcp_client.ts";
 import { until, within } from "../support/within.ts";
 import { WireClient } from "../support/wire_client.ts";
+
+function textOf(frame: ServerFrame | undefined): string {
+  return new TextDecoder().decode(frame?.payload);
+}
+
+async function framesUpToClose(socket: RawSocket): Promise<ServerFrame[]> {
+  const frames: ServerFrame[] = [];
+  while (frames.at(-1)?.opcode !== CLOSE) frames.push((await within(socket.next(), "a frame"))!);
+  return frames;
+}
 
 const QUIET = { presence: { broadcastChanges: false } };
 
@@ -39,6 +51,44 @@ Deno.test("over ws a reader that stands still is cut, and nobody waits for it", 
   // What the kernel has of it comes, and no close frame behind it.
   await deaf.hungUp();
   assertEquals(await healthy.ask({ type: "ping" }), { type: "pong" });
+});
+
+Deno.test("over ws what was asked is answered before a close that came in one piece with it", async () => {
+  await using served = await startGateway({ websocket: "ws", push: QUIET });
+  using socket = await RawSocket.open(served.port);
+  const ping = frame('{"type":"ping"}');
+  await socket.write(ping);
+  assertEquals(textOf(await socket.next()), '{"type":"pong"}');
+  await socket.write(joined([ping, frame("", { opcode: PING }), ping, closeFrame(1000, "bye")]));
+  const frames = await framesUpToClose(socket);
+  const pong = '{"type":"pong"}';
+  assertEquals(frames.filter(({ opcode }) => opcode === TEXT).map(textOf), [pong, pong]);
+  assertEquals(frames.filter(({ opcode }) => opcode === PONG).length, 1);
+  const { opcode, payload } = frames.at(-1)!;
+  assertEquals([opcode, payload[0] << 8 | payload[1]], [CLOSE, 1000]);
+});
+
+Deno.test("over ws messages of one turn of any size come one a frame, as each subscriber's own", async () => {
+  await using served = await startGateway({ websocket: "ws", push: QUIET });
+  await using all = new AsyncDisposableStack();
+  const clients: WireClient[] = [];
+  for (let n = 0; n < 3; n++) {
+    const client = all.use(await WireClient.open(served.ws));
+    await client.subscribe("news");
+    clients.push(client);
+  }
+  const sent = ["", "x".repeat(125), "ü☃😀".repeat(50), "x".repeat(65_400), "é".repeat(32_000)];
+  const published = sent.map((data) => served.gateway.publish("news", data));
+  clients[1].send({ type: "ping" });
+  await Promise.all(published);
+  for (const client of clients) {
+    const messages = await client.take(sent.length, "channel_message");
+    assertEquals(messages.map(({ data }) => data), sent);
+    assertEquals(client.texts.filter((text) => !text.startsWith("{")), []);
+  }
+  assertEquals(await clients[1].next("pong"), { type: "pong" });
+  await served.gateway.publish("news", "last");
+  for (const client of clients) assertEquals((await client.next()).data, "last");
 });
 
 Deno.test("over ws a stop answers polls, closes sockets with a code, and cuts who does not answer", async () => {

@@ -52,6 +52,7 @@ export function another(option: Option): OptionValue {
     "push.redis.sentinelPassword": "pass-of-sentinels",
     "push.redis.cluster": "redis.example:7000",
     "push.presence.heartbeatInterval": 7.5,
+    "push.flushInterval": 0.015,
     "push.limits.maxMessageBytes": 32_768,
     "push.delivery.historyBytes": 524_288,
   };
@@ -68,6 +69,7 @@ const KEY = "push.auth.jwt.keyFile";
 export function beside({ path }: Option): [path: string, value: OptionValue][] {
   if (path === "tls.cert") return [["tls.key", "key.pem"]];
   if (path === "tls.key") return [["tls.cert", "cert.pem"]];
+  if (path === "reusePort") return [["push.redis.url", "redis://127.0.0.1"]];
   const [, name] = /^push\.auth\.jwt\.(\w+)$/.exec(path) ?? [];
   const isKey = ["secret", "keyFile", "jwksUrl", "jwksFile"].includes(name);
   return name === undefined || isKey ? [] : [[KEY, "key.pem"]];

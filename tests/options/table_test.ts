@@ -112,6 +112,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
   const promised: Settings = {
     host: "127.0.0.1",
     port: 8765,
+    reusePort: false,
     path: "/ws",
     websocket: "deno",
     tls: { cert: undefined, key: undefined },
@@ -121,6 +122,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
     log: { level: "warn", format: undefined },
     push: {
       enabled: false,
+      flushInterval: 0,
       allowedOrigins: undefined,
       redis: undefined,
       auth: {
@@ -177,6 +179,7 @@ Deno.test("resolveOptions() without options has the promised defaults, in millis
         maxChannels: 128,
         maxConnections: 50_000,
         maxSessions: 200_000,
+        maxSessionsPerSubject: 10_000,
         maxBufferedBytes: 4_194_304,
         maxTotalBufferedBytes: 1_073_741_824,
         idleTimeout: 60_000,

@@ -4,7 +4,7 @@ import { answer, type PushParts } from "../../server/http/router.ts";
 import { Origins } from "../../server/http/origins.ts";
 import { EventStreams } from "../../server/http/streams.ts";
 import { Sockets } from "../../server/http/upgrade.ts";
-import { denoUpgrader, listen } from "../../server/http/upgrader.ts";
+import { denoUpgrader } from "../../server/http/upgrader.ts";
 import { Hub } from "../../server/hub.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import { Authenticator } from "../../server/access/authenticator.ts";
@@ -87,8 +87,10 @@ export class World implements Endpoint {
   /** See {@linkcode Endpoint.accept}. */
   accept(socket: SimulatedSocket): void {
     const { sockets } = this.#gateway!;
-    const far = socket as unknown as WebSocket;
-    listen(far, sockets.accept(far, { identity: { subject: "anonymous" } }));
+    const events = sockets.accept(socket, { identity: { subject: "anonymous" } });
+    socket.onmessage = ({ data }) => events.text(data);
+    socket.onerror = () => events.lost();
+    socket.onclose = ({ code }) => events.closed(code);
   }
 
   /** See {@linkcode Endpoint.answer}. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffers } from "../../server/limits/buffers.ts";
 import { Metrics } from "../../server/metrics.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
+import { type Gathered, Gathering } from "../../server/transports/gathered.ts";
 import { WebSocketConnection } from "../../server/transports/websocket.ts";
 import { Turn } from "../../server/turn.ts";
 
@@ -27,20 +28,29 @@ class FakeSocket {
   }
 }
 
-function make(batching = false) {
+/** A socket that sends what has gathered in one write. */
+class WritingSocket extends FakeSocket {
+  readonly writes: string[][] = [];
+
+  sendAll(gathered: Gathered, asOne: boolean): void {
+    this.writes.push(asOne ? [gathered.joined] : gathered.texts);
+  }
+}
+
+function make(batching = false, socket = new FakeSocket()) {
   const clock = new ManualClock();
-  const socket = new FakeSocket();
   const metrics = new Metrics();
   const calls = { drained: 0, closed: 0 };
+  const turn = new Turn(clock);
+  const [texts, batches] = [new Gathering(turn), new Gathering(turn)];
   const buffers = new Buffers(2 ** 30, () => clock.now());
   const connection = new WebSocketConnection(
     socket,
-    { clock, turn: new Turn(clock), metrics, maxBufferedBytes: LIMIT, buffers },
-    () => calls.drained++,
-    () => calls.closed++,
+    { clock, turn, texts, batches, metrics, maxBufferedBytes: LIMIT, buffers },
+    { drained: () => void calls.drained++, shut: () => void calls.closed++ },
   );
   if (batching) connection.batch();
-  return { clock, socket, metrics, calls, connection };
+  return { clock, socket, metrics, calls, connection, turn };
 }
 
 Deno.test("WebSocketConnection: without batches each frame leaves at once and alone", () => {
@@ -66,9 +76,47 @@ Deno.test("WebSocketConnection: with batches what a turn brings leaves as one fr
   assertEquals(socket.sent.slice(1), ['{"a":5}', '[{"a":6},{"a":7}]']);
 });
 
+Deno.test("WebSocketConnection: where a socket can, what a turn brings leaves in one write, a message each", async () => {
+  const socket = new WritingSocket();
+  const { connection, clock } = make(false, socket);
+  for (const text of ["a", "b", "c"]) connection.send(text, 1);
+  assertEquals(socket.writes, []);
+  await clock.turn();
+  assertEquals(socket.writes, [["a", "b", "c"]]);
+  connection.send("d", 0);
+  connection.close("normal");
+  assertEquals(socket.writes.slice(1), [["d"]], "before the close");
+  assertEquals([socket.sent, socket.closes], [[], [[1000, ""]]]);
+});
+
+Deno.test("WebSocketConnection: what came before a client asked for batches is in none", async () => {
+  const socket = new WritingSocket();
+  const { connection, clock } = make(false, socket);
+  connection.send('{"a":1}', 0);
+  connection.batch();
+  connection.send('{"a":2}', 0);
+  connection.send('{"a":3}', 1);
+  await clock.turn();
+  assertEquals(socket.writes, [['{"a":1}'], ['[{"a":2},{"a":3}]']]);
+});
+
+Deno.test("WebSocketConnection: one that has got much in a round gets the rest in the next", async () => {
+  const { connection, clock, calls, turn } = make(true);
+  turn.sends(256, 0);
+  assertEquals([connection.capacity, calls.drained], [0, 1]);
+  turn.pump({ pump: () => {} });
+  await clock.turn();
+  assertEquals(connection.capacity, Infinity);
+  connection.send(`"${"x".repeat(LIMIT / 4)}"`, 1);
+  assertEquals([connection.capacity, calls.drained], [0, 2], "what has gathered counts, too");
+  await clock.turn();
+  assertEquals([connection.capacity, clock.pending], [Infinity, 0]);
+});
+
 Deno.test("WebSocketConnection: a filling buffer takes no more messages until it has drained", async () => {
   const { connection, socket, clock, calls } = make();
   assertEquals(connection.capacity, Infinity);
+  connection.send("x".repeat(LIMIT / 4), 1);
   socket.bufferedAmount = LIMIT / 4 + 1;
   assertEquals(connection.capacity, 0);
   socket.bufferedAmount = LIMIT / 8 + 1;
@@ -78,12 +126,6 @@ Deno.test("WebSocketConnection: a filling buffer takes no more messages until it
   await clock.advance(50);
   assertEquals([connection.capacity, calls.drained], [Infinity, 1]);
   assertEquals(clock.pending, 0);
-});
-
-Deno.test("WebSocketConnection: what gathers in a turn counts, too", () => {
-  const { connection } = make(true);
-  connection.send(`"${"x".repeat(LIMIT / 4)}"`, 1);
-  assertEquals(connection.capacity, 0);
 });
 
 Deno.test("WebSocketConnection: a buffer beyond the limit ends it as a slow consumer, once", () => {

@@ -143,11 +143,14 @@ export class KvSessionRecord implements Recorded {
   /** Writes it, or deletes it once it has ended. */
   write(unit: Unit): boolean {
     const { id, key, generation, instance, attempt, ttl, secretHash } = this.#session;
-    const { isDetached, byEnd, byAbsence } = this.#session;
     const place = keyOf(TABLES.session, id);
     let chunks = 0;
     if (this.#isAlive()) {
-      const detached = isDetached ? { since: byAbsence.key, endsAt: byEnd.key } : undefined;
+      const { isDetached } = this.#session;
+      // Of one that is attached these would be made for it.
+      const detached = isDetached
+        ? { since: this.#session.byAbsence.key, endsAt: this.#session.byEnd.key }
+        : undefined;
       const line = { key, generation, instance, attempt, ttl, secretHash, detached };
       chunks = setRecord(unit, place, encodeSession(line), { chunks: this.#chunks });
     } else {

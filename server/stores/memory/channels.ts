@@ -1,4 +1,4 @@
-import { Heap } from "./heap.ts";
+import { Heap, HeapEntry } from "./heap.ts";
 import type { MemoryLog } from "./log.ts";
 import type { Tally } from "./tally.ts";
 import type { Retention } from "../store.ts";
@@ -47,12 +47,13 @@ export class MemoryChannels {
 
   /** Finds a log's places, after it was used or has changed. */
   settle(log: MemoryLog, now: number): void {
-    if (log.count === 0) this.#byAge.remove(log.byAge);
-    else if (log.byAge.index < 0) this.#byAge.set(log.byAge, log.oldestAt!);
-    if (log.oldestIdAt === undefined) this.#byIdAge.remove(log.byIdAge);
-    else if (log.byIdAge.index < 0) this.#byIdAge.set(log.byIdAge, log.oldestIdAt);
-    if (log.isIdle) this.#byIdleness.set(log.byIdleness, now);
-    else this.#byIdleness.remove(log.byIdleness);
+    if (log.count === 0) this.#leaveAge(log);
+    else if (!isIn(log.byAge)) this.#putAge(log);
+    const idAt = log.oldestIdAt;
+    if (idAt === undefined) this.#leaveIdAge(log);
+    else if (!isIn(log.byIdAge)) this.#byIdAge.set(log.byIdAge ??= new HeapEntry(log), idAt);
+    if (log.isIdle) this.#byIdleness.set(log.byIdleness ??= new HeapEntry(log), now);
+    else this.#leaveIdleness(log);
   }
 
   /** Drops what a log keeps beyond its history and nobody needs, as far as that is known cheaply. */
@@ -65,7 +66,7 @@ export class MemoryChannels {
     const log = this.#oldest()!;
     log.evict();
     // Among messages of one millisecond it is the next channel's turn.
-    if (log.count > 0) this.#byAge.set(log.byAge, log.oldestAt!);
+    if (log.count > 0) this.#putAge(log);
     this.settle(log, now);
   }
 
@@ -73,8 +74,8 @@ export class MemoryChannels {
   forgetIdle(): boolean {
     const log = this.#byIdleness.first?.item;
     if (log === undefined) return false;
-    this.#byIdleness.remove(log.byIdleness);
-    this.#byIdAge.remove(log.byIdAge);
+    this.#leaveIdleness(log);
+    this.#leaveIdAge(log);
     this.#long.delete(log);
     this.#logs.delete(log.name);
     this.#tally.held -= log.overhead;
@@ -93,7 +94,7 @@ export class MemoryChannels {
     for (let log = this.#oldestId(); log !== undefined; log = this.#oldestId()) {
       if (log.oldestIdAt! > now - idempotencyWindow) break;
       log.expireIds(now - idempotencyWindow);
-      if (log.oldestIdAt === undefined) this.#byIdAge.remove(log.byIdAge);
+      if (log.oldestIdAt === undefined) this.#leaveIdAge(log);
     }
     for (const log of this.#long) {
       if (!log.trim(retention, true)) this.#long.delete(log);
@@ -104,6 +105,30 @@ export class MemoryChannels {
     }
   }
 
+  #putAge(log: MemoryLog): void {
+    this.#byAge.set(log.byAge ??= new HeapEntry(log), log.oldestAt!);
+  }
+
+  // A log that has no place in a heap has no entry for one: there may be very many logs.
+
+  #leaveAge(log: MemoryLog): void {
+    if (log.byAge === undefined) return;
+    this.#byAge.remove(log.byAge);
+    log.byAge = undefined;
+  }
+
+  #leaveIdAge(log: MemoryLog): void {
+    if (log.byIdAge === undefined) return;
+    this.#byIdAge.remove(log.byIdAge);
+    log.byIdAge = undefined;
+  }
+
+  #leaveIdleness(log: MemoryLog): void {
+    if (log.byIdleness === undefined) return;
+    this.#byIdleness.remove(log.byIdleness);
+    log.byIdleness = undefined;
+  }
+
   #oldest(): MemoryLog | undefined {
     return firstOf(this.#byAge, (log) => log.oldestAt);
   }
@@ -111,6 +136,10 @@ export class MemoryChannels {
   #oldestId(): MemoryLog | undefined {
     return firstOf(this.#byIdAge, (log) => log.oldestIdAt);
   }
+}
+
+function isIn(entry: HeapEntry<MemoryLog> | undefined): boolean {
+  return entry !== undefined && entry.index >= 0;
 }
 
 /** First item of a heap whose keys may be out of date. */

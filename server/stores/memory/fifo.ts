@@ -4,7 +4,8 @@ const FEW = 64;
 /** A queue that is also read by index: everything but the odd compaction takes constant time. */
 export class Fifo<T> {
   readonly #blank: T;
-  #items: T[] = [];
+  /** Absent while it is empty: most queues are, or have one item. */
+  #items: T[] | undefined;
   #start = 0;
 
   /** @param blank what stands in for an item that was taken, so that nothing keeps it alive */
@@ -14,30 +15,36 @@ export class Fifo<T> {
 
   /** How many items are in the queue. */
   get length(): number {
-    return this.#items.length - this.#start;
+    return this.#items === undefined ? 0 : this.#items.length - this.#start;
   }
 
-  /** The item at `index`, counted from the front. */
+  /** The item at `index`, counted from the front; there must be one. */
   at(index: number): T {
-    return this.#items[this.#start + index];
+    return this.#items![this.#start + index];
   }
 
   /** Adds an item at the end. */
   push(item: T): void {
-    this.#items.push(item);
+    if (this.#items === undefined) this.#items = [item];
+    else this.#items.push(item);
   }
 
   /** Puts another item in the place of the last; there must be one. */
   replaceLast(item: T): void {
-    this.#items[this.#items.length - 1] = item;
+    const items = this.#items!;
+    items[items.length - 1] = item;
   }
 
   /** Takes the item at the front; there must be one. */
   shift(): T {
-    const item = this.#items[this.#start];
-    this.#items[this.#start++] = this.#blank;
-    if (this.#start > FEW && this.#start * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#start);
+    const items = this.#items!;
+    const item = items[this.#start];
+    items[this.#start++] = this.#blank;
+    if (this.#start === items.length) {
+      this.#items = undefined;
+      this.#start = 0;
+    } else if (this.#start > FEW && this.#start * 2 > items.length) {
+      this.#items = items.slice(this.#start);
       this.#start = 0;
     }
     return item;
@@ -45,6 +52,6 @@ export class Fifo<T> {
 
   /** Items from index `from` up to, and without, `to`: a copy. */
   slice(from: number, to: number): T[] {
-    return this.#items.slice(this.#start + from, this.#start + to);
+    return this.#items?.slice(this.#start + from, this.#start + to) ?? [];
   }
 }

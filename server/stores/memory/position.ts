@@ -1,6 +1,9 @@
 import type { MemoryLog } from "./log.ts";
 import type { Cursor, LateRecord, StoredMessage } from "../store.ts";
 
+/** Most positions have nothing late and nothing settled out of order: they share this. */
+const NONE = Object.freeze([]) as unknown as never[];
+
 /** Where one session stands in one channel. */
 export class Position {
   /** Log of the channel. */
@@ -9,7 +12,7 @@ export class Position {
   pin = 0;
   #cursor: Cursor;
   /** Put back from the dead letters, and not loaded by the session's holder since. */
-  #unseen: LateRecord[] = [];
+  #unseen: readonly LateRecord[] = NONE;
 
   /** @param cursor where it stands; `log` the channel's log */
   constructor(log: MemoryLog, cursor: Cursor) {
@@ -52,7 +55,7 @@ export class Position {
         this.#unseen = this.#unseen.filter(({ seq }) => !told.has(seq));
       }
     } else {
-      this.#unseen = [];
+      this.#unseen = NONE;
     }
     this.#cursor = copyOf(cursor);
     return true;
@@ -60,7 +63,7 @@ export class Position {
 
   /** Makes a dead letter of this epoch a late message. */
   putBack(message: StoredMessage): void {
-    this.#unseen.push({ seq: message.seq, attempts: 0, redriven: message });
+    this.#unseen = [...this.#unseen, { seq: message.seq, attempts: 0, redriven: message }];
   }
 
   /** The cursor, for the session's holder: from now on it knows what was put back. */
@@ -70,7 +73,7 @@ export class Position {
       const late = [...this.#cursor.late.filter(({ seq }) => !again.has(seq)), ...this.#unseen]
         .sort((a, b) => a.seq - b.seq);
       this.#cursor = { ...this.#cursor, late };
-      this.#unseen = [];
+      this.#unseen = NONE;
     }
     return copyOf(this.#cursor);
   }
@@ -78,5 +81,9 @@ export class Position {
 
 function copyOf(cursor: Cursor): Cursor {
   const { epoch, floor, sent, own } = cursor;
-  return { epoch, floor, sent, own, settled: [...cursor.settled], late: [...cursor.late] };
+  return { epoch, floor, sent, own, settled: copied(cursor.settled), late: copied(cursor.late) };
+}
+
+function copied<T>(list: readonly T[]): T[] {
+  return list.length === 0 ? NONE : [...list];
 }

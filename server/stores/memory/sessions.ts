@@ -1,7 +1,9 @@
 import type { MemoryChannels } from "./channels.ts";
 import { Heap, HeapEntry } from "./heap.ts";
 import type { Position } from "./position.ts";
+import { type Subject, Subjects } from "./subjects.ts";
 import type { Tally } from "./tally.ts";
+import { SmallMap } from "../../small_map.ts";
 import type { Claim, Claimed } from "../store.ts";
 
 /** What a node that shares sessions with others holds them by. */
@@ -21,7 +23,7 @@ export class MemorySession {
   /** Number under which a store that writes sessions down has it; 0 if it has none. */
   id = 0;
   /** Positions by channel. */
-  readonly positions: Map<string, Position> = new Map();
+  readonly positions: SmallMap<string, Position> = new SmallMap<string, Position>();
   /** Number of the newest claim, and of the one before it; 0 for none. */
   generation = 0;
   previous = 0;
@@ -34,10 +36,19 @@ export class MemorySession {
   attempt = 0;
   /** Milliseconds that it outlives its connection. */
   ttl = 0;
+  /** Whose it is, while it is one of the store's. */
+  subject: Subject | undefined;
+  // One that has a connection and no lease is in neither heap.
+  #byEnd: HeapEntry<MemorySession> | undefined;
+  #byAbsence: HeapEntry<MemorySession> | undefined;
   /** Place by the time when a lease ends, or the life of a detached session. */
-  readonly byEnd: HeapEntry<MemorySession> = new HeapEntry<MemorySession>(this);
-  /** Place among the detached sessions by the time since when they are. */
-  readonly byAbsence: HeapEntry<MemorySession> = new HeapEntry<MemorySession>(this);
+  get byEnd(): HeapEntry<MemorySession> {
+    return this.#byEnd ??= new HeapEntry<MemorySession>(this);
+  }
+  /** Place among the detached sessions of its subject by the time since when they are. */
+  get byAbsence(): HeapEntry<MemorySession> {
+    return this.#byAbsence ??= new HeapEntry<MemorySession>(this);
+  }
 
   /** @param secretHash hash of its secret, if it has one */
   constructor(key: string, secretHash: string | undefined) {
@@ -47,7 +58,12 @@ export class MemorySession {
 
   /** Whether no connection holds it. */
   get isDetached(): boolean {
-    return this.byAbsence.index >= 0;
+    return this.#byAbsence !== undefined && this.#byAbsence.index >= 0;
+  }
+
+  /** Whether its lease or its life has an end. */
+  get hasEnd(): boolean {
+    return this.#byEnd !== undefined && this.#byEnd.index >= 0;
   }
 }
 
@@ -57,7 +73,7 @@ export class MemorySessions {
   readonly #tally: Tally;
   readonly #sessions = new Map<string, MemorySession>();
   readonly #byEnd = new Heap<MemorySession>();
-  readonly #byAbsence = new Heap<MemorySession>();
+  readonly #subjects = new Subjects();
   /** Sessions that may have redriven messages which their holders have not loaded. */
   readonly #withNews = new Set<MemorySession>();
   // One for all sessions, so that a session that ended and began anew does not repeat a number.
@@ -72,6 +88,11 @@ export class MemorySessions {
   /** How many there are. */
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** How many subjects have any. */
+  get subjects(): number {
+    return this.#subjects.size;
   }
 
   /** Highest number of a claim. */
@@ -90,11 +111,11 @@ export class MemorySessions {
    * @param detached since when it has no connection, and when it ends; left out if it is attached
    */
   restore(session: MemorySession, detached?: { since: number; endsAt: number }): void {
-    this.#sessions.set(session.key, session);
+    const subject = this.#enter(session);
     this.skipTo(session.generation);
     if (detached === undefined) return;
     this.#byEnd.set(session.byEnd, detached.endsAt);
-    this.#byAbsence.set(session.byAbsence, detached.since);
+    subject.away.set(session.byAbsence, detached.since);
   }
 
   /** Gives no later claim a number at or below `generation`. */
@@ -110,7 +131,7 @@ export class MemorySessions {
   /** A living session. */
   find(key: string, now: number): MemorySession | undefined {
     const session = this.#sessions.get(key);
-    if (session === undefined || session.byEnd.index < 0 || session.byEnd.key > now) return session;
+    if (session === undefined || !session.hasEnd || session.byEnd.key > now) return session;
     this.#age(session, now);
     return this.#sessions.get(key);
   }
@@ -130,7 +151,8 @@ export class MemorySessions {
     const found = this.find(claim.key, now);
     if (found === undefined) {
       if (claim.existing || claim.from !== undefined) return { ok: false, reason: "unknown" };
-      if (!this.#makeRoom(maxSessions, now)) return { ok: false, reason: "full" };
+      const refused = this.#makeRoom(claim, maxSessions, now);
+      if (refused !== undefined) return { ok: false, reason: refused };
     } else {
       if (found.secretHash !== claim.secretHash) return { ok: false, reason: "bad_secret" };
       if (found.holder === claim.holder) {
@@ -143,7 +165,7 @@ export class MemorySessions {
       if (isElsewhere && !claim.force) return { ok: false, reason: "held", node };
     }
     const session = found ?? new MemorySession(claim.key, claim.secretHash);
-    this.#sessions.set(claim.key, session);
+    if (found === undefined) this.#enter(session);
     session.previous = session.generation;
     session.generation = ++this.#generation;
     session.holder = claim.holder;
@@ -179,15 +201,20 @@ export class MemorySessions {
     if (session.ttl <= 0) return this.end(session, now);
     if (session.isDetached) return;
     this.#byEnd.set(session.byEnd, now + session.ttl);
-    this.#byAbsence.set(session.byAbsence, now);
+    session.subject?.away.set(session.byAbsence, now);
   }
 
   /** Ends a session and its positions. */
   end(session: MemorySession, now: number): void {
     this.#sessions.delete(session.key);
     this.#withNews.delete(session);
-    this.#byEnd.remove(session.byEnd);
-    this.#byAbsence.remove(session.byAbsence);
+    if (session.hasEnd) this.#byEnd.remove(session.byEnd);
+    const { subject } = session;
+    if (subject !== undefined) {
+      if (session.isDetached) subject.away.remove(session.byAbsence);
+      session.subject = undefined;
+      this.#subjects.leave(subject);
+    }
     for (const channel of session.positions.keys()) this.forget(session, channel, now);
   }
 
@@ -209,9 +236,9 @@ export class MemorySessions {
 
   /** A connection has it, for as long as its node's lease lasts. */
   #attach(session: MemorySession, now: number, by: NodeLease | undefined): void {
-    this.#byAbsence.remove(session.byAbsence);
-    if (by === undefined) this.#byEnd.remove(session.byEnd);
-    else this.#byEnd.set(session.byEnd, now + by.lease);
+    if (session.isDetached) session.subject?.away.remove(session.byAbsence);
+    if (by !== undefined) this.#byEnd.set(session.byEnd, now + by.lease);
+    else if (session.hasEnd) this.#byEnd.remove(session.byEnd);
   }
 
   /** Makes of a session whose time is over what it has been since. */
@@ -225,15 +252,27 @@ export class MemorySessions {
     if (session.isDetached && session.byEnd.key <= now) this.end(session, now);
   }
 
-  #makeRoom(maxSessions: number, now: number): boolean {
+  #enter(session: MemorySession): Subject {
+    this.#sessions.set(session.key, session);
+    return session.subject = this.#subjects.enter(session.key);
+  }
+
+  /** Finds room for a new session among those of its subject alone; says why there is none. */
+  #makeRoom(
+    { key, most = Infinity }: Claim,
+    maxSessions: number,
+    now: number,
+  ): "full" | "subject_full" | undefined {
     this.sweep(now);
-    while (this.size >= maxSessions) {
-      const absent = this.#byAbsence.first?.item;
-      if (absent === undefined) return false;
-      this.end(absent, now);
+    const subject = this.#subjects.find(key);
+    const overOwn = (subject?.size ?? 0) - most + 1;
+    const over = Math.max(overOwn, this.size - maxSessions + 1);
+    // Nothing goes where that would not be enough.
+    if (over > 0 && over > (subject?.awaySize ?? 0)) return overOwn > 0 ? "subject_full" : "full";
+    for (let i = 0; i < over; i++) {
+      this.end(subject!.away.first!.item, now);
       this.#tally.sessionsForgotten++;
     }
-    return true;
   }
 }
 

@@ -128,6 +128,11 @@ export class RedisKeys {
     return `${this.#index}ends`;
   }
 
+  /** Sorted set: sessions of one subject, as {@linkcode RedisKeys.sessions} has all. */
+  sessionsOf(subject: string): string {
+    return `${this.#index}sessions:${escapeName(subject)}`;
+  }
+
   /** Sorted set: channels with dead letters, by the time at which one was added last. */
   get letters(): string {
     return `${this.#index}letters`;

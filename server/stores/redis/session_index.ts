@@ -1,7 +1,17 @@
+import { subjectOfKey } from "../session_key.ts";
 import { escapeName, nameOf, type RedisKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import type { Script } from "./script.ts";
-import { GUARD } from "./session_lua.ts";
+import {
+  BATCH,
+  COUNT,
+  DUE,
+  FOLLOW,
+  PLACE,
+  REMOVE,
+  RESERVE,
+  TOUR,
+} from "./session_index_scripts.ts";
 
 /** When a session has no connection, and when it ends, unless it is renewed. Store time, ms. */
 export interface SessionTimes {
@@ -11,6 +21,18 @@ export interface SessionTimes {
   readonly until: number;
   /** It ends then. */
   readonly ends: number;
+}
+
+/** How many sessions there may be, and how long one counts that has just begun. */
+export interface RoomTerms {
+  /** Most of all. */
+  readonly most: number;
+  /** Most of its subject; any number by default. */
+  readonly mostOfSubject?: number;
+  /** Milliseconds for which it counts as attached. */
+  readonly lease: number;
+  /** Milliseconds that it outlives its connection. */
+  readonly ttl: number;
 }
 
 /** Whether there is room for one more session. */
@@ -26,99 +48,16 @@ interface Place {
 /** There is none. */
 interface Crowd {
   readonly has: false;
-  /** Sessions that may go: those that have ended, or else those longest away. */
+  /** Whether its subject has too many, or all together have. */
+  readonly reason: "full" | "subject_full";
+  /** Whether those that may go have ended, as far as the index knows; else they are away. */
+  readonly haveEnded: boolean;
+  /** Sessions that may go: those that have ended, or else those of the subject longest away. */
   readonly away: string[];
 }
 
-/** How many are read at once. */
-const BATCH = 100;
-
-const RESERVE: Script = {
-  name: "reserve",
-  lua: `-- Keeps a place for a session.
--- KEYS: sessions, ends
--- ARGV: session, most sessions, lease in ms, ttl in ms
--- returns {bad, 'known' | 'new'}, or {bad, 'full', session that may go...}
-${GUARD}
-sound(KEYS[1], 'zset')
-sound(KEYS[2], 'zset')
-if redis.call('ZSCORE', KEYS[1], ARGV[2]) then return {bad, 'known'} end
-local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[3]) + 1
-if over <= 0 then
-  local away = now() + tonumber(ARGV[4])
-  redis.call('ZADD', KEYS[1], whole(away), ARGV[2])
-  redis.call('ZADD', KEYS[2], whole(away + tonumber(ARGV[5])), ARGV[2])
-  return {bad, 'new'}
-end
-local told = {bad, 'full'}
-local count = math.min(over, ${BATCH})
-for _, index in ipairs({KEYS[2], KEYS[1]}) do
-  local past = redis.call('ZRANGEBYSCORE', index, '-inf', whole(now()), 'LIMIT', 0, count)
-  for _, key in ipairs(past) do told[#told + 1] = key end
-  if #past > 0 then break end
-end
-return told`,
-};
-
-const PLACE: Script = {
-  name: "place",
-  lua: `-- Says when sessions have no connection, and when they end.
--- flags: allow-oom
--- KEYS: sessions, ends
--- ARGV: (session, until, ends)...
--- returns {bad}
-${GUARD}
-sound(KEYS[1], 'zset')
-sound(KEYS[2], 'zset')
-for i = 2, #ARGV, 3 do
-  redis.call('ZADD', KEYS[1], ARGV[i + 1], ARGV[i])
-  redis.call('ZADD', KEYS[2], ARGV[i + 2], ARGV[i])
-end
-return {bad}`,
-};
-
-const REMOVE: Script = {
-  name: "displace",
-  lua: `-- Takes sessions out of the index.
--- flags: allow-oom
--- KEYS: sessions, ends
--- ARGV: session...
--- returns {bad}
-${GUARD}
-sound(KEYS[1], 'zset')
-sound(KEYS[2], 'zset')
-for i = 2, #ARGV do
-  redis.call('ZREM', KEYS[1], ARGV[i])
-  redis.call('ZREM', KEYS[2], ARGV[i])
-end
-return {bad}`,
-};
-
-const DUE: Script = {
-  name: "due sessions",
-  lua: `-- Sessions whose time is over, as far as the index knows.
--- flags: allow-oom
--- KEYS: ends
--- returns {bad, session...}
-${GUARD}
-sound(KEYS[1], 'zset')
-local told = {bad}
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now()), 'LIMIT', 0, ${BATCH})) do
-  told[#told + 1] = key
-end
-return told`,
-};
-
-const COUNT: Script = {
-  name: "count sessions",
-  lua: `-- Counts the sessions that live, as far as the index knows.
--- flags: allow-oom
--- KEYS: ends
--- returns {bad, count}
-${GUARD}
-sound(KEYS[1], 'zset')
-return {bad, redis.call('ZCOUNT', KEYS[1], '(' .. whole(now()), '+inf')}`,
-};
+/** About how many sessions one look at the sets of subjects is for. */
+const TOUR_STEP = 500;
 
 /**
  * Which sessions there are. The truth is in each session's own record, in another slot; this follows
@@ -128,6 +67,8 @@ export class SessionIndex {
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   readonly #count: (bad: number) => void;
+  /** Where the tour over all sessions goes on. */
+  #cursor = "0";
 
   /** @param count told of values that were moved aside */
   constructor(link: RedisLink, keys: RedisKeys, count: (bad: number) => void) {
@@ -137,54 +78,79 @@ export class SessionIndex {
   }
 
   /** Keeps a place for a session, if there is one. */
-  async reserve(key: string, most: number, lease: number, ttl: number): Promise<Room> {
-    const [kind, ...away] = await this.#run(RESERVE, true, [escapeName(key), most, lease, ttl]);
-    if (kind === "full") return { has: false, away: names(away) };
-    return { has: true, isNew: kind === "new" };
+  async reserve(key: string, { most, mostOfSubject, lease, ttl }: RoomTerms): Promise<Room> {
+    const args = [escapeName(key), most, mostOfSubject ?? "", lease, ttl];
+    const [kind, state, ...away] = await this.#run(RESERVE, [...this.#all, this.#of(key)], args);
+    if (kind === "known" || kind === "new") return { has: true, isNew: kind === "new" };
+    const reason = kind === "full" ? "full" : "subject_full";
+    return { has: false, reason, haveEnded: state === "ended", away: names(away) };
   }
 
   /** Follows what has become of sessions. */
   async place(times: readonly SessionTimes[]): Promise<void> {
     if (times.length === 0) return;
-    const args = times.flatMap(({ key, until, ends }) => [escapeName(key), until, ends]);
-    await this.#run(PLACE, true, args);
+    const groups = Map.groupBy(times, ({ key }) => this.#of(key));
+    const args = [...groups.values()].flatMap((group) => [
+      group.length,
+      ...group.flatMap(({ key, until, ends }) => [escapeName(key), until, ends]),
+    ]);
+    await this.#run(PLACE, [...this.#all, ...groups.keys()], args);
   }
 
   /** Takes a session out. */
   async remove(key: string): Promise<void> {
-    await this.#run(REMOVE, true, [escapeName(key)]);
+    await this.#run(REMOVE, [...this.#all, this.#of(key)], [escapeName(key)]);
   }
 
   /** Some whose time seems to be over; `more` if there may be others. */
   async due(): Promise<{ readonly keys: string[]; readonly more: boolean }> {
-    const due = await this.#run(DUE, false, []);
+    const due = await this.#run(DUE, [this.#keys.ends], []);
     const keys = names(due);
     // What is no name was put there by somebody else.
     if (keys.length < due.length) {
       const foreign = due.map(String).filter((member) => nameOf(member) === undefined);
       this.#count(foreign.length);
-      await this.#run(REMOVE, true, foreign);
+      await this.#run(REMOVE, [...this.#all, ...foreign.map((key) => this.#of(key))], foreign);
     }
     return { keys, more: due.length === BATCH };
   }
 
+  /**
+   * Looks whether some sessions are among those of their subjects: a version that knew none, or another
+   * program, may have left them out. Each call looks at others, and comes round.
+   */
+  async follow(): Promise<void> {
+    const args = [this.#cursor, TOUR_STEP];
+    const [next, ...found] = await this.#run(TOUR, [this.#keys.sessions], args);
+    const groups = Map.groupBy(names(found), (key) => this.#of(key));
+    if (groups.size > 0) {
+      const args = [...groups.values()].flatMap((keys) => [keys.length, ...keys.map(escapeName)]);
+      await this.#run(FOLLOW, [...this.#all, ...groups.keys()], args);
+    }
+    this.#cursor = String(next);
+  }
+
   /** How many live. */
   async size(): Promise<number> {
-    const [count] = await this.#run(COUNT, false, []);
+    const [count] = await this.#run(COUNT, [this.#keys.ends], []);
     return Number(count);
+  }
+
+  get #all(): string[] {
+    return [this.#keys.sessions, this.#keys.ends];
+  }
+
+  /** Where the sessions of a session's subject are. */
+  #of(key: string): string {
+    return this.#keys.sessionsOf(subjectOfKey(key));
   }
 
   async #run(
     script: Script,
-    both: boolean,
+    keys: readonly string[],
     args: readonly (string | number)[],
   ): Promise<unknown[]> {
-    const { sessions, ends } = this.#keys;
-    const [bad, ...rest] = await this.#link.run(
-      script,
-      both ? [sessions, ends] : [ends],
-      args,
-    ) as unknown[];
+    const [bad, ...rest] = await this.#link.run(script, keys, args) as unknown[];
     this.#count(Number(bad));
     return rest;
   }

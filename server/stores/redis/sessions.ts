@@ -51,8 +51,8 @@ export class RedisSessions {
   }
 
   /**
-   * See `Store.claim`. Claims at the same moment may together go past `maxSessions`, or forget more
-   * than they need to, by as many as there are of them.
+   * See `Store.claim`. Claims of one subject at the same moment may together forget more of its
+   * sessions than they need to, by as many as there are of them.
    */
   async claim(claim: Claim, now: number): Promise<Claimed> {
     let room: Room | undefined;
@@ -70,7 +70,7 @@ export class RedisSessions {
         return { ok: false, reason: "unknown" };
       } else {
         room = await this.#reserve(claim);
-        if (!room.has) return { ok: false, reason: "full" };
+        if (!room.has) return { ok: false, reason: room.reason };
       }
     }
     throw new PushError("unavailable", "Others claim and end this session all the time.");
@@ -121,8 +121,9 @@ export class RedisSessions {
     for (let round = 0; round < ROUNDS; round++) {
       const { keys, more } = await this.#index.due();
       await allDone(keys.map((key) => this.#letGo(key, "1")));
-      if (!more) return;
+      if (!more) break;
     }
+    await this.#index.follow();
   }
 
   /** How many there are, and how many were forgotten. */
@@ -178,13 +179,15 @@ export class RedisSessions {
     };
   }
 
-  /** Finds room for a new session, if need be by letting one go that has no connection. */
-  async #reserve({ key, ttl }: Claim): Promise<Room> {
-    const { limits, lease } = this.#parts;
+  /** Finds room for a new session, if need be by letting one of its subject go that is away. */
+  async #reserve({ key, ttl, most: mostOfSubject }: Claim): Promise<Room> {
+    const { limits: { maxSessions: most }, lease } = this.#parts;
+    const terms = { most, mostOfSubject, lease, ttl };
     for (let tries = 1;; tries++) {
-      const room = await this.#index.reserve(key, limits.maxSessions, lease, ttl);
+      const room = await this.#index.reserve(key, terms);
       if (room.has || room.away.length === 0 || tries === TRIES) return room;
-      for (const away of room.away) await this.#letGo(away, "");
+      // Where the index is wrong, one that lives may be another subject's.
+      for (const away of room.away) await this.#letGo(away, room.haveEnded ? "1" : "");
     }
   }
 

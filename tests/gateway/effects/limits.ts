@@ -1,4 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { systemClock } from "../../../server/clock.ts";
 import { ask } from "../../support/http_client.ts";
 import { TcpClient, upgradeRequest, webSocketFrame } from "../../support/tcp_client.ts";
 import { within } from "../../support/within.ts";
@@ -95,7 +96,8 @@ export const LIMITS: Effects = {
     },
   },
   "push.limits.maxSessions": {
-    says: "so many clients are remembered; the one longest away goes, one that is there never",
+    says:
+      "so many clients are remembered; of a subject's the one longest away goes, one that is there never",
     async run() {
       await using gateway = await timed({ limits: { maxSessions: 2 } });
       const open = (client_id: string) => WireClient.connect(gateway.ws, { client_id });
@@ -120,6 +122,44 @@ export const LIMITS: Effects = {
       assertEquals(await bob.ask({ type: "ping" }), { type: "pong" });
       const { body } = await ask(`${gateway.http}/health`);
       assertEquals(body.push.store.sessionsForgotten, 2);
+    },
+  },
+  "push.limits.maxSessionsPerSubject": {
+    says:
+      "so many clients of one subject are remembered; those who share one token have no such limit",
+    async run() {
+      const authToken = "shared";
+      const push = {
+        auth: { tokens: [{ name: "ann", token: "ann's" }, { name: "bob", token: "bob's" }] },
+        limits: { maxSessionsPerSubject: 2 },
+      };
+      await using gateway = await timed(push, { authToken });
+      const resumes = async (token: string, client_id: string) => {
+        const [client, { resumed }] = await WireClient.connect(gateway.ws, { token, client_id });
+        await leave(gateway, client);
+        await gateway.clock.advance(1_000);
+        return resumed;
+      };
+      assertEquals(await resumes("bob's", "1"), false);
+      for (const id of ["1", "2", "3"]) {
+        assertEquals(await resumes("ann's", id), false);
+        assertEquals(await resumes(authToken, id), false);
+      }
+      assertEquals(await resumes("ann's", "3"), true);
+      assertEquals(await resumes("ann's", "1"), false, "it was forgotten for the third");
+      assertEquals(await resumes("bob's", "1"), true);
+      for (const id of ["1", "2", "3"]) assertEquals(await resumes(authToken, id), true);
+      const [one] = await WireClient.connect(gateway.ws, { token: "ann's", client_id: "1" });
+      const [two] = await WireClient.connect(gateway.ws, { token: "ann's", client_id: "2" });
+      await using _one = one;
+      await using _two = two;
+      await using late = await WireClient.open(gateway.ws);
+      const who = { instance: "i", attempt: 1, client_id: "3", token: "ann's" };
+      late.send({ type: "connect", version: 1, ...who });
+      const { code, message } = await late.next();
+      assertEquals(code, "too_many_sessions");
+      assertStringIncludes(message, "maxSessionsPerSubject");
+      assertEquals((await late.closed).code, 4431);
     },
   },
   "push.limits.maxBufferedBytes": {
@@ -149,7 +189,7 @@ export const LIMITS: Effects = {
     says: "when more waits for all together, the one goes that has waited longest with the most",
     async run() {
       await using gateway = await timed({
-        limits: { maxTotalBufferedBytes: 1_200_000 },
+        limits: { maxTotalBufferedBytes: 300_000 },
         delivery: { enabled: false },
       });
       const gone: string[] = [];
@@ -169,15 +209,20 @@ export const LIMITS: Effects = {
       const publish = async (isEnough: () => boolean): Promise<void> => {
         for (let n = 0; n < 400 && !isEnough(); n++) {
           await gateway.gateway.publish("news", "x".repeat(60_000));
+          // A turn of the event loop, in which it is sent.
+          await new Promise<void>((resolve) => systemClock.schedule(0, resolve));
         }
       };
-      using _long = await deaf("long");
-      // Until it takes no more: a quarter of what may wait for one waits for it.
+      using clients = new DisposableStack();
+      clients.use(await deaf("long"));
+      // Until it takes no more: some 100 KB wait for it then.
       await publish(() => false);
       assertEquals(gone, []);
       await gateway.clock.advance(1_000);
-      using _short = await deaf("short");
-      await publish(() => gone.length > 0);
+      for (let n = 0; n < 5 && gone.length === 0; n++) {
+        clients.use(await deaf(`short-${n}`));
+        await publish(() => gone.length > 0);
+      }
       await within(first.promise, "a deaf client to be closed");
       assertEquals(gone, ["long"]);
       const { text } = await ask(`${gateway.http}/metrics`);

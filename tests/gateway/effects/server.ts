@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { LogRecord } from "../../../server/logging/record.ts";
-import { startGateway } from "../../support/gateway.ts";
+import { type Served, startGateway } from "../../support/gateway.ts";
 import { ask } from "../../support/http_client.ts";
 import { exchange } from "../../support/tcp_client.ts";
 import { WireClient } from "../../support/wire_client.ts";
@@ -28,6 +28,40 @@ export const SERVER: Effects = {
       assertEquals(gateway.port, port);
       assertEquals((await ask(`http://127.0.0.1:${port}/health`)).status, 200);
       await assertRejects(() => startGateway({ port }), Deno.errors.AddrInUse);
+    },
+  },
+  reusePort: {
+    says: "gateways share the port and their channels; without Redis, or the flag, it is refused",
+    async run() {
+      await using redis = await startRedis();
+      const push = { delivery: { storeBackend: "redis" }, redis: { url: redis.url } } as const;
+      const options = { websocket: "ws", reusePort: true, push } as const;
+      await using first = await startGateway(options);
+      await using second = await startGateway({ ...options, port: first.port });
+      await using clients = new AsyncDisposableStack();
+      // Which gateway gets a connection is the machine's choice.
+      const all: WireClient[] = [];
+      const taken = new Set<Served>();
+      for (const one of [first, second]) one.gateway.on("connected", () => void taken.add(one));
+      while (taken.size < 2) {
+        const client = clients.use(await WireClient.open(first.ws));
+        await client.ask({ type: "channel.subscribe", channel: "news" });
+        all.push(client);
+      }
+      await second.gateway.publish("news", "to all");
+      for (const client of all) assertEquals((await client.next("channel_message")).data, "to all");
+
+      const { port } = first;
+      await assertRejects(
+        () => startGateway({ ...options, port, reusePort: false }),
+        Deno.errors.AddrInUse,
+      );
+      await assertRejects(() => startGateway({ reusePort: true }), TypeError, "without Redis");
+      await assertRejects(
+        () => startGateway({ ...options, websocket: "deno" }),
+        TypeError,
+        "--unstable-net",
+      );
     },
   },
   path: {

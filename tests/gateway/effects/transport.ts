@@ -2,7 +2,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Certificates } from "../../support/certificates.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { ask } from "../../support/http_client.ts";
+import { SocketClock } from "../../support/socket_clock.ts";
 import { exchange, TcpClient, upgradeRequest, webSocketFrame } from "../../support/tcp_client.ts";
+import { WireClient } from "../../support/wire_client.ts";
 import type { Effects } from "./effect.ts";
 
 /** What the options do that say how the gateway listens. */
@@ -18,6 +20,28 @@ export const TRANSPORT: Effects = {
         await client.write(webSocketFrame('{"type":"ping"}', { masked: false }));
         const [, , high, low] = (await client.read())!;
         assertEquals((high << 8 | low) === 1002, websocket === "ws");
+      }
+    },
+  },
+  "push.flushInterval": {
+    says: "the first message leaves at once, the next ones together when the time is over",
+    async run() {
+      for (const websocket of ["deno", "ws"] as const) {
+        const clock = new SocketClock(10);
+        const push = { flushInterval: 0.02, presence: { broadcastChanges: false } };
+        await using gateway = await startGateway({ websocket, push }, { clock });
+        const subscriptions = [{ channel: "news" }];
+        const [client] = await WireClient.connect(gateway.ws, { subscriptions });
+        await using _ = client;
+        await gateway.gateway.publish("news", 1);
+        assertEquals((await client.next()).data, 1);
+        await gateway.gateway.publish("news", 2);
+        await gateway.gateway.publish("news", 3);
+        await clock.advance(19);
+        assertEquals(await client.ask({ type: "ping" }), { type: "pong" }, "answers do not wait");
+        await clock.advance(1);
+        assertEquals((await client.take(2)).map(({ data }) => data), [2, 3]);
+        assertEquals(JSON.parse(client.texts.at(-1)!).length, 2, "in one frame");
       }
     },
   },

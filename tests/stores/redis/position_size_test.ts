@@ -30,8 +30,8 @@ Deno.test("ten thousand offline subscribers cost their positions, whatever is pu
     check: a.keys.check("c"),
   };
   const positions = () => bytes([cursors, floors, check]);
-  const sessions = () =>
-    bytes([a.keys.sessions, a.keys.ends, ...keys.map((key) => a.keys.session(key))]);
+  const indexes = [a.keys.sessions, a.keys.ends, a.keys.sessionsOf("anonymous")];
+  const sessions = () => bytes([...indexes, ...keys.map((key) => a.keys.session(key))]);
   const before = [await positions(), await sessions()];
   const log = await bytes([a.keys.log("c")]);
   for (let i = 0; i < 10; i++) await a.publish("c", 100);

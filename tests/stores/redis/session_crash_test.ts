@@ -20,6 +20,7 @@ Deno.test("sessions, positions and dead letters survive kill -9 of a Redis that 
   }
   await redis.restart();
   await using b = await Node.open(redis.port, { node: "b" });
+  assertEquals(await b.ask("ZRANGE", b.keys.sessionsOf(""), 0, -1), ["s"]);
   const refused = await b.claim("s", { force: true });
   assertEquals(refused.ok ? "" : refused.reason, "bad_secret");
   const claimed = await b.claim("s", { force: true, secretHash: "secret" });

@@ -143,6 +143,12 @@ async function assertStored(
 
 /** Everything that is stored about positions, checked against each other. */
 async function check(node: Node): Promise<void> {
+  const [all, ofSubject] = await Promise.all(
+    [node.keys.sessions, node.keys.sessionsOf("")].map((key) =>
+      node.ask("ZRANGE", key, 0, -1, "WITHSCORES")
+    ),
+  );
+  assertEquals(ofSubject, all, "a subject's sessions are listed as all are");
   for (const channel of CHANNELS) {
     const { keys } = node;
     const [cursors, floors, checks, order, dead, sessions, redriven] = await Promise.all([
@@ -202,7 +208,8 @@ async function end(node: Node): Promise<void> {
     keys.check(channel),
     keys.redriven(channel),
   ]);
-  assertEquals(await node.ask("EXISTS", ...left, keys.sessions, keys.ends), 0);
+  const subject = keys.sessionsOf("");
+  assertEquals(await node.ask("EXISTS", ...left, keys.sessions, keys.ends, subject), 0);
   node.pass(7_200_000);
   await node.letters.sweep();
   assertEquals(await node.letters.stats(), { deadLetters: 0, evicted: 0 });
