@@ -227,8 +227,9 @@ async function away(world: World, ms: number): Promise<void> {
   await world.pause(ms);
   await wanderer.client.connect();
   await world.spend();
-  const gaps = world.history.entries.filter((it) =>
-    it.type === "gap" && it.client === wanderer.name
+  // It is told behind the answer to its connecting.
+  const isTold = await world.until(() =>
+    world.history.entries.some((it) => it.type === "gap" && it.client === wanderer.name)
   );
-  if (gaps.length === 0) throw new Error(`${wanderer.name} was not told of what it missed`);
+  if (!isTold) throw new Error(`${wanderer.name} was not told of what it missed`);
 }
