@@ -83,6 +83,7 @@ export function channelOf(session: Session, name: string, start: Start): Channel
     isStored ||= !channel.isProved && frame.stored === true;
     channel.isProved = true;
     tries = 0;
+    session.begun(name);
     if (!members.size && !isStored) return void channel.drop();
     // It says the same as the frame of that name.
     if (earlier) route(session, { type: "channel.epoch", channel: name, epoch, earlier });
@@ -164,8 +165,10 @@ export function channelOf(session: Session, name: string, start: Start): Channel
       channel.detach();
       session.channels.delete(name);
       for (const each of waiting) each.reject(error ?? ended(name));
-      for (const member of members) member.end(error);
+      // Whoever hears it may leave.
+      const left = [...members];
       members.clear();
+      for (const member of left) member.end(error);
       channel.reset();
       return isTold ? session.unsubscribe(name) : Promise.resolve();
     },

@@ -16,6 +16,8 @@ export interface Channels {
   join(name: string, member: Member, start: Start): Channel;
   /** Ends a subscription. @returns a promise that fulfills as that of `Channel.leave` */
   unsubscribe(name: string): Promise<void>;
+  /** A channel flows: what the page had of it before a reload is of no more use. */
+  begun(name: string): void;
   /** The first subscriptions of a connection that is about to begin. */
   firsts(): NonNullable<ConnectFrame["subscriptions"]>;
   /** What to state in a poll. */
@@ -41,13 +43,10 @@ export function channelsOf(session: Session): Channels {
   const channels: Map<unknown, Channel> = new Map();
   /** Channels to be unsubscribed from, until the gateway has said yes: on this connection or on a later one. */
   const leaving: Map<string, Deferred<void>> = new Map();
-  /** What the page had before a reload of channels that nobody has asked for since. */
+  /** What the page had before a reload of channels that have not flowed since. */
   let kept: Map<string, Snapshot> = new Map();
 
-  const resume = ({ name, restore }: Channel): void => {
-    restore(kept.get(name));
-    kept.delete(name);
-  };
+  const resume = ({ name, restore }: Channel): void => restore(kept.get(name));
 
   const sayLeave = (channel: string, left: Deferred<void>): void =>
     session.askOnce({ type: "channel.unsubscribe", channel }, (reply) => {
@@ -95,6 +94,7 @@ export function channelsOf(session: Session): Channels {
       }
       return left.promise;
     },
+    begun: (name) => void kept.delete(name),
     firsts() {
       let fresh = 0;
       return gather(({ name, isProved, asking }) =>

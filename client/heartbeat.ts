@@ -63,6 +63,7 @@ export function heartbeatOf(session: Session): Heartbeat {
       quiet = 0;
     },
     checkBeat() {
+      if (!session.link) return;
       session.send({ type: "ping" });
       quiet = Infinity;
       tick(CHECK_TIMEOUT);

@@ -68,6 +68,8 @@ export function inboxOf(
   let last = 0;
   /** Received and refused. */
   const open: Map<number, Entry> = new Map();
+  /** Received for no one yet, in the order in which they came. */
+  const held: Set<Entry> = new Set();
   /** Own messages, which are never delivered, split the ranges; the lowest are forgotten. */
   let settled: Numbers = [];
   let unacknowledged: Numbers = [];
@@ -131,7 +133,8 @@ export function inboxOf(
     entry.due = undefined;
     entry.waiting = takers;
     for (const consumer of takers) consumer.offer(entry);
-    if (consumers[0] && !takers[0]) settle(entry);
+    if (!consumers[0]) held.add(entry);
+    else if (!takers[0]) settle(entry);
   };
 
   /** A consumer is done with the entry, or gone. */
@@ -184,8 +187,7 @@ export function inboxOf(
     isAlive,
     finish(entry: Entry, consumer: Consumer, delay?: number): void {
       // Who has given it back may still settle it, until somebody else has taken it.
-      const isTaken = entry.waiting[0] || isRefused(entry) || !isAlive(entry);
-      if (!remove(entry.waiting, consumer) && isTaken) return;
+      if (!remove(entry.waiting, consumer) && !held.delete(entry)) return;
       if (delay === undefined) entry.succeeded = [...entry.succeeded, consumer];
       else entry.delay = Math.max(entry.delay ?? 0, delay);
       conclude(entry);
@@ -230,6 +232,7 @@ export function inboxOf(
       change(undefined, 0);
       endedEpochs = [];
       for (const [id, entry] of former) if (entry) former.delete(id);
+      held.clear();
       for (const consumer of consumers) consumer.clear();
     },
     receive(message) {
@@ -292,9 +295,7 @@ export function inboxOf(
     attach(...taking) {
       const consumer = consumerOf(context, ...taking);
       consumers.push(consumer);
-      for (const entry of [...open.values(), ...former.values()]) {
-        if (entry && !entry.waiting[0] && !isRefused(entry)) hand(entry);
-      }
+      for (const entry of held) if (held.delete(entry)) hand(entry);
       return consumer;
     },
     pump() {

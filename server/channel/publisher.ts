@@ -60,6 +60,7 @@ export class Publisher {
    * they may belong to several commits, of which one may fail.
    */
   publish(drafts: readonly Draft[]): Promise<readonly Outcome[]> {
+    if (drafts.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       const group: Group = { drafts, outcomes: [], resolve };
       if (this.#waiting === undefined) this.#waiting = [group];

@@ -67,8 +67,7 @@ export class Publishes {
       for (const asked of group) this.#fail(error, asked);
     };
     this.#session.publish(group[0].channel, group)
-      .then((result) => this.#answer(group, result))
-      .catch(fail);
+      .then((result) => this.#answer(group, result), fail);
   }
 
   #answer(group: readonly Asked[], { outcomes, delivered }: PublishResult): void {

@@ -1,4 +1,5 @@
 import {
+  type Decoded,
   decodeFrame,
   elementTexts,
   formatEventId,
@@ -87,13 +88,12 @@ async function publishEach(
 ): Promise<(Receipt | FailureBody)[]> {
   const results = new Array<Receipt | PushError>(texts.length);
   const groups = new Map<string, { readonly asked: Asked; readonly at: number }[]>();
-  const { maxNesting } = publisher.hub.context.settings.limits;
   let refusal: PushError | undefined;
   texts.forEach((text, at) => {
     try {
       // What comes behind one that has to wait must not overtake it.
       if (refusal !== undefined) throw refusal;
-      const decoded = decodeFrame(text, maxNesting);
+      const decoded = decode(publisher, text);
       const asked = read(publisher, decoded, groups.has(channelField(decoded.frame)));
       const group = groups.get(asked.channel);
       if (group === undefined) groups.set(asked.channel, [{ asked, at }]);
@@ -141,6 +141,25 @@ async function store(
 }
 
 /**
+ * Takes one of several messages apart. One that names no channel pays for its refusal: a short body
+ * has very many of them.
+ *
+ * @throws {PushError} `bad_frame`, `nesting_too_deep`, `bad_request`, `invalid_channel`,
+ *   `too_many_publishes`
+ */
+function decode({ hub: { context }, identity, address }: HttpPublisher, text: string): Decoded {
+  const { limits, settings } = context;
+  try {
+    const decoded = decodeFrame(text, settings.limits.maxNesting);
+    channelField(decoded.frame);
+    return decoded;
+  } catch (error) {
+    limits.checkHttpPublish(identity.subject, address, undefined, text.length);
+    throw error;
+  }
+}
+
+/**
  * Reads a message, which pays for itself.
  *
  * @param isKnown whether one before it goes to the same channel, which is made once
@@ -148,7 +167,7 @@ async function store(
  */
 function read(
   { hub: { context }, identity, address }: HttpPublisher,
-  decoded: Parameters<typeof payloadOf>[0],
+  decoded: Decoded,
   isKnown: boolean,
 ): Asked {
   const { limits, settings } = context;

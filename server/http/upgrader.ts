@@ -56,8 +56,7 @@ const OPENS_WITHIN = 10_000;
  * will be: its request stood behind another one whose answer had not ended when the peer went.
  *
  * It is one listener for all events, as each costs hundreds of bytes. An error needs none: Deno tells of
- * the close behind it in the same breath. Nor does the opening: who sends something is open, and whoever
- * is silent is looked at once.
+ * the close behind it in the same breath. That for the opening goes with it.
  */
 class DenoSocket implements EventListenerObject, Timed {
   /** See {@linkcode Timed.slot}. */
@@ -75,13 +74,14 @@ class DenoSocket implements EventListenerObject, Timed {
     this.#events = events;
     this.#socket.addEventListener("message", this);
     this.#socket.addEventListener("close", this);
+    this.#socket.addEventListener("open", this, { once: true });
     this.#wheel.schedule(this, this.#wheel.time + OPENS_WITHIN);
   }
 
   handleEvent(event: Event): void {
     this.#wheel.cancel(this);
     const events = this.#events;
-    if (events === undefined) return;
+    if (event.type === "open" || events === undefined) return;
     if (event.type === "close") return events.closed((event as CloseEvent).code);
     const { data } = event as MessageEvent;
     if (typeof data === "string") events.text(data);
@@ -90,7 +90,7 @@ class DenoSocket implements EventListenerObject, Timed {
 
   onTime(): void {
     const socket = this.#socket;
-    if (socket.readyState !== WebSocket.CONNECTING) return;
+    // One that this side closed before it was open is never told to be closed either.
     const events = this.#events!;
     this.#events = undefined;
     // Should it open all the same, nobody listens any more.

@@ -362,6 +362,7 @@ export class Subscription implements Pumped, Timed {
     this.pump();
   }
 
+  /** Counts first: the connection may be closed by what it is sent, and the cursor goes back then. */
   #send(connection: Connection, batch: Batch): void {
     const cursor = this.#cursor;
     const { metrics } = this.#context;
@@ -370,14 +371,17 @@ export class Subscription implements Pumped, Timed {
     const plain = cursor.isPlain && cursor.resent === cursor.sent &&
       !batch.hasOrigin(this.#session.key);
     if (!plain) {
-      for (const entry of batch.entries) this.#sendOne(connection, entry);
+      for (const entry of batch.entries) {
+        if (!this.#live) return;
+        this.#sendOne(connection, entry);
+      }
     } else {
-      const { wire } = this.#session;
-      if (wire === "extended") connection.send(batch.text, batch.count);
-      else for (const entry of batch.entries) connection.send(entry.text(wire), 1);
       metrics.delivered += batch.count;
       this.#bytes += batch.bytes;
       cursor.sentTo(batch.last);
+      const { wire } = this.#session;
+      if (wire === "extended") connection.send(batch.text, batch.count);
+      else for (const entry of batch.entries) connection.send(entry.text(wire), 1);
     }
     if (!this.#context.settings.delivery.enabled) this.#settleAll();
   }
@@ -396,11 +400,11 @@ export class Subscription implements Pumped, Timed {
       return;
     }
     const again = seq <= cursor.resent;
-    connection.send(again ? entry.redeliveryText(wire, 0, false) : entry.text(wire), 1);
     if (again) this.#context.metrics.redelivered++;
     else this.#context.metrics.delivered++;
     this.#bytes += message.bytes;
     cursor.sentTo(seq);
+    connection.send(again ? entry.redeliveryText(wire, 0, false) : entry.text(wire), 1);
   }
 
   /** Goes past numbers that are not for this session, or have no message. */
@@ -428,9 +432,9 @@ export class Subscription implements Pumped, Timed {
         continue;
       }
       const { wire } = this.#session;
-      connection.send(entry.redeliveryText(wire, late.attempts, late.redriven !== undefined), 1);
       this.#context.metrics.redelivered++;
       this.#cursor.setLate(late, true, now + this.#wait(late.attempts));
+      connection.send(entry.redeliveryText(wire, late.attempts, late.redriven !== undefined), 1);
     }
   }
 

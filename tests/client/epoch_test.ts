@@ -69,6 +69,27 @@ Deno.test("what waits, runs, has failed or is not acknowledged goes on in the ne
   await client.disconnect();
 });
 
+Deno.test("what nobody has taken is handed out in the order in which it came, whatever its epoch", async () => {
+  for (const [base, hasId] of [[0, true], [1, true], [0, false], [1, false]] as const) {
+    const { client, gateway, clock } = await connected();
+    const subscription = await client.subscribe("a");
+    const send = (data: string, seq: number, epoch: string) =>
+      gateway.message("a", seq, { epoch, data, id: hasId ? data : undefined });
+    for (const seq of [1, 2, 3]) send(`x ${seq}`, seq, "e1");
+    await clock.advance(0);
+    gateway.send(change("e2", { epoch: "e1", base }));
+    send("y", base + 1, "e2");
+    await clock.advance(0);
+    const got: unknown[] = [];
+    for await (const { data } of subscription) {
+      got.push(data);
+      if (data === "y") break;
+    }
+    assertEquals(got, ["x 1", "x 2", "x 3", "y"], `base ${base}, ids: ${hasId}`);
+    await client.disconnect();
+  }
+});
+
 Deno.test("a refusal that was not told is told with the epoch that its number has now", async () => {
   const { client, gateway, clock } = await connected();
   const handled = gate();

@@ -154,6 +154,21 @@ Deno.test("lifecycle: a woken page does not wait, and does not disturb an openin
   assertEquals([gateway.opened.length, client.state], [2, "closed"]);
 });
 
+Deno.test("lifecycle: a page that is woken while its transport changes, and closed then, leaves no timer", async () => {
+  const environment = page();
+  const { client, gateway, clock } = setUp({ environment });
+  gateway.sockets = "refused";
+  await client.connect();
+  gateway.sockets = "open";
+  const looked = Promise.withResolvers<void>();
+  gateway.answers.connect = () => looked.resolve();
+  await Promise.all([looked.promise, clock.advance(6000)]);
+  assertEquals([client.state, client.transport], ["connected", "longpoll"]);
+  environment.wake();
+  await client.disconnect();
+  assertEquals(clock.pending, 0);
+});
+
 Deno.test("lifecycle: a woken page checks its connection", async () => {
   const environment = page();
   const { client, gateway, clock } = setUp({ environment });

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import type { Environment, Keep } from "@push/client";
+import { assertEquals, assertRejects } from "@std/assert";
+import { type Environment, type Keep, PushError } from "@push/client";
 import { connected, gate, setUp } from "./setup.ts";
 
 /** A page in a browser: its storage is a copy where the tab was duplicated, its locks are shared. */
@@ -160,6 +160,38 @@ Deno.test("after a reload the client is the same, and goes on behind what was ha
   handled.open();
   await before.client.disconnect();
   await after.client.disconnect();
+});
+
+Deno.test("after a reload a channel that is asked for again before it flows goes on", async () => {
+  for (const isRefused of [false, true]) {
+    const page = new FakePage();
+    const before = await connected({ environment: page });
+    await before.client.subscribe("a", () => {});
+    before.gateway.message("a", 1);
+    await before.clock.advance(1000);
+    page.unload();
+
+    const { client, gateway, clock } = setUp({ environment: page.reloaded() });
+    const subscribed = gateway.subscribed.bind(gateway);
+    if (isRefused) {
+      gateway.subscribed = ({ channel }) => ({ type: "error", code: "unavailable", channel });
+    } else gateway.sockets = "hanging";
+    const connecting = client.connect();
+    const first = assertRejects(() => client.subscribe("a", () => {}), PushError);
+    await clock.advance(0);
+    await client.unsubscribe("a");
+    await first;
+    gateway.subscribed = subscribed;
+    const again = client.subscribe("a", () => {});
+    await clock.advance(3000);
+    await Promise.all([connecting, again]);
+    const asked = isRefused
+      ? gateway.last("channel.subscribe")
+      : gateway.of("connect")[0].subscriptions[0];
+    assertEquals(asked.position, { epoch: "e1", seq: 1 });
+    await client.disconnect();
+    await before.client.disconnect();
+  }
 });
 
 Deno.test("a duplicated tab is another client", async () => {

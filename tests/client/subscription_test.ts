@@ -510,6 +510,19 @@ Deno.test("waitFor() subscribes, gives the first message, acknowledges it and un
   await client.disconnect();
 });
 
+Deno.test("unsubscribe() ends waitFor(), is told once, and leaves no timer", async () => {
+  const { client, gateway, clock } = await connected();
+  gateway.answers["channel.unsubscribe"] = () => undefined;
+  const waiting = assertRejects(() => client.waitFor("a"), PushError);
+  await clock.advance(0);
+  const left = client.unsubscribe("a");
+  await clock.advance(0);
+  assertEquals(gateway.of("channel.unsubscribe").length, 1);
+  await client.disconnect();
+  await Promise.all([waiting, left]);
+  assertEquals(clock.pending, 0);
+});
+
 Deno.test("waitFor() of a named client keeps a backlog, which a later subscription gets in order", async () => {
   const { client, gateway, clock } = await connected({ clientId: "shop" });
   gateway.answers["channel.subscribe"] = (frame) => ({

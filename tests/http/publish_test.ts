@@ -173,6 +173,23 @@ Deno.test("publish: each message of several pays for itself; behind one that mus
   assert(answers.slice(stored).every(({ retry_after }) => retry_after as number > 0));
 });
 
+Deno.test("publish: what names no channel pays for its refusal among others", async () => {
+  await using gateway = await startGateway({
+    push: { ...QUIET, limits: { publishRate: 1, publishBurst: 20 } },
+  });
+  const body = Array.from({ length: 100 }, (_, n) => n % 2 === 0 ? n : { channel: "a b", data: n });
+  const { body: answer } = await ask(`${gateway.http}/api/push/publish`, { body });
+  const codes = outcomes(answer as unknown as Frame[]);
+  const refused = codes.indexOf("too_many_publishes");
+  assert(refused >= 20 && refused < 24, `${refused} were read`);
+  assertEquals(
+    codes,
+    body.map((_, i) =>
+      i >= refused ? "too_many_publishes" : i % 2 === 0 ? "bad_frame" : "invalid_channel"
+    ),
+  );
+});
+
 Deno.test("publish: rights are those of each channel", async () => {
   await using gateway = await startGateway({
     push: {
