@@ -1,4 +1,4 @@
-import { type Decoded, isSeq, memberText, PushError } from "@push/client/protocol";
+import { type Decoded, formatEventId, isSeq, memberText, PushError } from "@push/client/protocol";
 import { booleanField, byteLength, channelField, publishIdField, refuse } from "./fields.ts";
 import type { Published } from "../channel/channel.ts";
 import type { HubContext } from "../context.ts";
@@ -90,7 +90,9 @@ export class Publishes {
 
 /** What an answer on the extended wire says beside what all say. */
 function placeText({ channel, requestId }: Asked, { epoch, seq, duplicate }: Published): string {
-  const place = `,"event_id":"${epoch}:${seq}:${channel}","epoch":"${epoch}","seq":${seq}`;
+  const place = `,"event_id":"${
+    formatEventId(channel, epoch, seq)
+  }","epoch":"${epoch}","seq":${seq}`;
   const repeated = duplicate ? ',"duplicate":true' : "";
   const id = requestId === undefined ? "" : `,"request_id":${requestId}`;
   return `${place}${repeated}${id}}`;

@@ -340,6 +340,8 @@ export class Subscription implements Pumped, Timed {
       if ("reason" in next) this.#passGap(next.epoch, next.seq, next.reason);
       else if (next.bytes > bytes && this.#cursor.outstanding > 0) break;
       else this.#send(connection, next);
+      // What it was sent may have closed the connection.
+      if (!this.#live) return;
     }
     if (this.#cursor.lateCount > 0) {
       // This connection may have come past some of them only now.

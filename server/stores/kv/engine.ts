@@ -134,8 +134,16 @@ export async function lock(place: string, path: string): Promise<Disposable> {
   } catch (error) {
     throw cannotOpen(path, reasonOf(error));
   }
-  // The file stays: removing it would let two processes lock two files of one name.
-  if (await file.tryLock(true)) return file;
+  if (await file.tryLock(true)) {
+    return {
+      [Symbol.dispose]() {
+        // Not by closing alone: a process that is being started has the descriptor too until it runs its
+        // program. The file stays: removing it would let two processes lock two files of one name.
+        file.unlockSync();
+        file.close();
+      },
+    };
+  }
   file.close();
   throw cannotOpen(path, "it is in use by another gateway");
 }

@@ -41,7 +41,7 @@ export class Subjects {
     return this.#subjects.get(subjectOfKey(key));
   }
 
-  /** Counts one more session; resolves to the subject that has it. */
+  /** Counts one more session; returns the subject that has it. */
   enter(key: string): Subject {
     const name = subjectOfKey(key);
     let subject = this.#subjects.get(name);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openDatabase, openPackage } from "../../../server/stores/kv/engine.ts";
+import { lock, openDatabase, openPackage } from "../../../server/stores/kv/engine.ts";
 import { VERSION_KEY } from "../../../server/stores/kv/keys.ts";
 import { encodeVersion } from "../../../server/stores/kv/records.ts";
 import { draft, numbers, plain } from "../../../server/testing/store_trial.ts";
@@ -139,6 +139,27 @@ Deno.test("KvStore refuses a file that another process uses, by name", async () 
   await reader.cancel();
   await child.stdin.close().catch(() => {});
   await (await openStore(path))[Symbol.asyncDispose]();
+});
+
+Deno.test("KvStore lets a file go at once, also while its program starts processes", async () => {
+  await using folder = await Folder.make();
+  const path = folder.file();
+  // In a thread of its own: starting one takes the thread until it runs.
+  const program = `
+    const command = new Deno.Command("true");
+    for (let i = 0;; i++) {
+      await Promise.all(Array.from({ length: 8 }, () => command.output()));
+      postMessage(i);
+    }`;
+  const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+  const starter = new Worker(address, { type: "module" });
+  try {
+    await new Promise((resolve) => starter.onmessage = resolve);
+    for (let i = 0; i < 500; i++) (await lock(path, path))[Symbol.dispose]();
+  } finally {
+    starter.terminate();
+    URL.revokeObjectURL(address);
+  }
 });
 
 Deno.test("KvStore says why it cannot use a file", async () => {

@@ -190,3 +190,23 @@ export class Node implements AsyncDisposable {
     await this.link[Symbol.asyncDispose]();
   }
 }
+
+/** What a test does with two nodes. */
+export type OnTwoNodes = (a: Node, b: Node) => Promise<void>;
+
+/** Runs tests on stores of their own, each with two nodes; `letter` begins the names of their keys. */
+export function onTwoNodes(redis: { readonly port: number }, letter: string) {
+  let tests = 0;
+  return (run: OnTwoNodes, options: NodeOptions = {}) => async (): Promise<void> => {
+    const prefix = `${letter}${++tests}:`;
+    await using a = await Node.open(redis.port, { ...options, prefix });
+    await using b = await Node.open(redis.port, { ...options, prefix, node: "b" });
+    await run(a, b);
+  };
+}
+
+/** Why a claim was refused. */
+export async function refusal(claimed: ReturnType<Node["claim"]>): Promise<string> {
+  const answer = await claimed;
+  return answer.ok ? "not refused" : answer.reason;
+}

@@ -1,25 +1,21 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { numbers } from "../../../server/testing/store_trial.ts";
 import { startRedis } from "../../support/redis.ts";
-import { Node, type NodeOptions } from "./session_bed.ts";
+import {
+  type Node,
+  type NodeOptions,
+  type OnTwoNodes,
+  onTwoNodes,
+  refusal,
+} from "./session_bed.ts";
 
 const redis = await startRedis({ appendonly: false });
 Deno.test.afterAll(() => redis.stop());
 
-let tests = 0;
+const onNodes = onTwoNodes(redis, "u");
 
-/** Runs a test on a store of its own, with two nodes. */
-function test(
-  name: string,
-  run: (a: Node, b: Node) => Promise<void>,
-  options: NodeOptions = {},
-): void {
-  Deno.test(name, async () => {
-    const prefix = `u${++tests}:`;
-    await using a = await Node.open(redis.port, { ...options, prefix });
-    await using b = await Node.open(redis.port, { ...options, prefix, node: "b" });
-    await run(a, b);
-  });
+function test(name: string, run: OnTwoNodes, options?: NodeOptions): void {
+  Deno.test(name, onNodes(run, options));
 }
 
 const ann = (id: number | string) => `n:${id}:ann`;
@@ -39,11 +35,6 @@ function indexed(node: Node, subject: string): Promise<unknown> {
 /** Keys of the index of subjects. */
 function indexes(node: Node): Promise<unknown> {
   return node.ask("KEYS", `${node.keys.sessionsOf("")}*`);
-}
-
-async function refusal(claimed: ReturnType<Node["claim"]>): Promise<string> {
-  const answer = await claimed;
-  return answer.ok ? "not refused" : answer.reason;
 }
 
 /** Makes the store look as one that an earlier version wrote, which knew no subjects. */

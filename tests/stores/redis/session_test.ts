@@ -1,30 +1,21 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { PushError } from "@push/client/protocol";
 import { startRedis } from "../../support/redis.ts";
-import { Node, type NodeOptions } from "./session_bed.ts";
+import {
+  type Node,
+  type NodeOptions,
+  type OnTwoNodes,
+  onTwoNodes,
+  refusal,
+} from "./session_bed.ts";
 
 const redis = await startRedis({ appendonly: false });
 Deno.test.afterAll(() => redis.stop());
 
-let tests = 0;
+const onNodes = onTwoNodes(redis, "s");
 
-/** Runs a test on a store of its own, with two nodes. */
-function test(
-  name: string,
-  run: (a: Node, b: Node) => Promise<void>,
-  options: NodeOptions = {},
-): void {
-  Deno.test(name, async () => {
-    const prefix = `s${++tests}:`;
-    await using a = await Node.open(redis.port, { ...options, prefix });
-    await using b = await Node.open(redis.port, { ...options, prefix, node: "b" });
-    await run(a, b);
-  });
-}
-
-async function refusal(claimed: ReturnType<Node["claim"]>): Promise<string> {
-  const answer = await claimed;
-  return answer.ok ? "not refused" : answer.reason;
+function test(name: string, run: OnTwoNodes, options?: NodeOptions): void {
+  Deno.test(name, onNodes(run, options));
 }
 
 /** Sessions that the index names, by the time since when they are away. */
