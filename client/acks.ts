@@ -2,7 +2,7 @@ import { ACK_PART, MAX_ACK_WAIT, MAX_ACKS } from "./bounds.ts";
 import type { Channel } from "./channel.ts";
 import type { Cancel } from "./clock.ts";
 import type { Json } from "./protocol/frames.ts";
-import type { Session } from "./session.ts";
+import type { Room, Session } from "./session.ts";
 
 /** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
 export interface Acks {
@@ -10,14 +10,10 @@ export interface Acks {
   settled(data: Json): void;
   /** Acknowledges what is settled. What is settled without a connection waits for the next one. */
   flushAcks(): void;
-  /** A connection has begun: acknowledges and renews on it. */
-  startAcks(): void;
-  /** The connection is gone. The next one states positions, which say more than any acknowledgement. */
-  stopAcks(): void;
 }
 
 /** Makes the acknowledgements of a session. */
-export function acksOf(session: Session): Acks {
+export function acksOf(session: Session): Acks & Room {
   const { terms, clock } = session;
   let count = 0;
   let size = 0;
@@ -66,11 +62,12 @@ export function acksOf(session: Session): Acks {
       }
     },
     flushAcks,
-    startAcks() {
+    attached() {
       flushAcks();
       if (terms.delivery) planRenewal();
     },
-    stopAcks() {
+    detached() {
+      // The next connection states positions, which say more than any acknowledgement.
       clear();
       cancelRenewal?.();
       renewed.clear();

@@ -4,9 +4,8 @@ import { Deferred } from "./deferred.ts";
 import type { Snapshot } from "./inbox.ts";
 import { readError } from "./incoming.ts";
 import type { Kept } from "./keeper.ts";
-import type { PushError } from "./protocol/error.ts";
 import type { ConnectFrame, PollBody, Start } from "./protocol/frames.ts";
-import type { Session } from "./session.ts";
+import type { Room, Session } from "./session.ts";
 
 /** The channels that the application wants, and those that the gateway is to forget. */
 export interface Channels {
@@ -22,24 +21,12 @@ export interface Channels {
   firsts(): NonNullable<ConnectFrame["subscriptions"]>;
   /** What to state in a poll. */
   positions(): NonNullable<PollBody["positions"]>;
-  /** A connection has begun. @param answers what it says about the first subscriptions */
-  askChannels(answers: readonly unknown[]): void;
-  /** The connection is gone. */
-  detachChannels(): void;
-  /**
-   * The client is closed: whoever waits hears it.
-   *
-   * @param error why
-   * @param isWanted whether the application wanted it
-   * @param forget whether the session is over too
-   */
-  closeChannels(error: PushError, isWanted: boolean, forget: boolean): void;
   /** Takes over what the page had before a reload. */
   restore(snapshots: Kept["positions"]): void;
 }
 
 /** Makes the channels of a session. */
-export function channelsOf(session: Session): Channels {
+export function channelsOf(session: Session): Channels & Room {
   const channels: Map<unknown, Channel> = new Map();
   /** Channels to be unsubscribed from, until the gateway has said yes: on this connection or on a later one. */
   const leaving: Map<string, Deferred<void>> = new Map();
@@ -105,8 +92,8 @@ export function channelsOf(session: Session): Channels {
       gather(({ name, state, position }) =>
         state === "flowing" && { channel: name, ...position()! }
       ),
-    askChannels(answers) {
-      for (const value of answers) {
+    attached({ subscriptions }) {
+      for (const value of subscriptions) {
         const frame = Object(value);
         channels.get(frame.channel)?.answer(frame);
       }
@@ -114,11 +101,11 @@ export function channelsOf(session: Session): Channels {
       // What was in `connect` and got no answer is asked for by name.
       for (const channel of channels.values()) channel.ask();
     },
-    detachChannels() {
+    detached() {
       for (const left of leaving.values()) left.resolve();
       for (const channel of channels.values()) channel.detach();
     },
-    closeChannels(error, isWanted, forget) {
+    over(error, isWanted, forget) {
       for (const channel of channels.values()) {
         channel.close(error, isWanted);
         if (forget) channel.reset();

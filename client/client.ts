@@ -28,7 +28,7 @@ import { CHANNEL_NAME } from "./protocol/channel_name.ts";
 import { PushError } from "./protocol/error.ts";
 import type { ClientFrame, Json } from "./protocol/frames.ts";
 import { type Session, sessionOf } from "./session.ts";
-import { type Subscription, subscriptionOf } from "./subscription.ts";
+import { subscribe, type Subscription } from "./subscription.ts";
 import { waitFor } from "./wait_for.ts";
 
 /** Names of the events (`ClientEvents`). */
@@ -143,8 +143,7 @@ export class PushClient<C = any> implements AsyncDisposable {
    * for what the network does
    */
   async disconnect(options?: DisconnectOptions): Promise<void> {
-    const { forget } = members(options, { forget: "boolean" }, { forget: false });
-    await this.#session.disconnect(forget);
+    await this.#session.disconnect(members(options, { forget: "boolean" }).forget);
   }
 
   /**
@@ -187,33 +186,12 @@ export class PushClient<C = any> implements AsyncDisposable {
     givenOptions?: SubscribeOptions<T>,
   ): Promise<Subscription<T>> {
     checkChannel(channel);
-    const handled = typeof handlerOrOptions === "function" || givenOptions !== undefined;
-    const handler = handled
+    const handler = typeof handlerOrOptions === "function" || givenOptions !== undefined
       ? check("handler", handlerOrOptions as MessageHandler<T>, "function")
       : undefined;
-    const options = readSubscribe(
-      channel,
-      handled ? givenOptions : handlerOrOptions as SubscribeOptions<T>,
-    );
-    const { start, signal } = options;
-    const session = this.#open();
-    const [name] = Object.keys(start);
-    if (name && session.channels.get(channel)?.members.size) {
-      throw new TypeError(`'${name}' is not possible: ${channel} is subscribed already`);
-    }
-    signal?.throwIfAborted();
-    const subscription = subscriptionOf(session, channel, handler, options);
-    const { unsubscribe } = subscription;
-    try {
-      const ready = session.channels.get(channel)!.ready(signal);
-      // After the wait's own listener, which gives the reason.
-      signal?.addEventListener("abort", unsubscribe);
-      await ready;
-    } catch (error) {
-      void unsubscribe();
-      throw error;
-    }
-    return subscription;
+    const options = handler ? givenOptions : handlerOrOptions as SubscribeOptions<T>;
+    const checked = readSubscribe(channel, options);
+    return await subscribe(this.#open(), channel, handler, checked);
   }
 
   /**

@@ -76,11 +76,7 @@ export function connectorOf(session: Session): Connector {
   const detach = (): void => {
     if (!session.link) return;
     end = session.link = undefined;
-    session.stopBeat();
-    session.refresh();
-    session.stopAcks();
-    session.dropRequests();
-    session.detachChannels();
+    session.detached();
   };
 
   const open = (transport: number, others = transports.length - 1): void => {
@@ -149,6 +145,7 @@ export function connectorOf(session: Session): Connector {
       lost({ code, reason, final: !isMended && (final || code === "token_expired") });
     };
     const accepted = (): void => {
+      if (wanted !== era) return;
       since = clock.now();
       at = transport;
       left = -1;
@@ -190,17 +187,10 @@ export function connectorOf(session: Session): Connector {
           end = give;
           session.link = link;
           Object.assign(session.terms, termsOf(frame));
-          session.recognized(frame);
-          session.askChannels(frame.subscriptions);
-          // Before the requests: a new status may be among them.
-          session.startBeat();
-          session.refresh(frame.token_expires_in);
-          session.resume();
-          session.startAcks();
-          session.hold();
-          if (name !== "sse") return accepted();
+          session.attached(frame);
           // A client is not connected before messages can come.
-          link.stream!((failure) => failure ? give(failure) : accepted());
+          if (name === "sse") link.stream!((failure) => failure ? give(failure) : accepted());
+          else accepted();
         },
         ended,
       });

@@ -1,7 +1,7 @@
 import { CHECK_TIMEOUT, GRACE, PING_INTERVAL } from "./bounds.ts";
 import type { Cancel } from "./clock.ts";
 import type { HeartbeatFrame } from "./protocol/frames.ts";
-import type { Session } from "./session.ts";
+import type { Room, Session } from "./session.ts";
 
 /**
  * Signs of life in both directions. A dead network closes no socket: what says nothing for longer
@@ -10,10 +10,6 @@ import type { Session } from "./session.ts";
 export interface Heartbeat {
   /** What the next beats say of the client. */
   status: Pick<HeartbeatFrame, "status" | "metadata">;
-  /** A connection has begun. */
-  startBeat(): void;
-  /** The connection is gone. */
-  stopBeat(): void;
   /** The other side has said something. */
   heard(): void;
   /** Asks for a sign of life, to come soon: the page slept, or the network changed. */
@@ -21,7 +17,7 @@ export interface Heartbeat {
 }
 
 /** Makes the heartbeat of a session. */
-export function heartbeatOf(session: Session): Heartbeat {
+export function heartbeatOf(session: Session): Heartbeat & Room {
   const { terms, heartbeatInterval = Infinity } = session;
   /** Milliseconds between ticks, of which every second one is a beat. */
   let half = 0;
@@ -40,7 +36,6 @@ export function heartbeatOf(session: Session): Heartbeat {
     cancel?.();
     cancel = session.clock.schedule(delay, () => {
       if (++quiet * half > 2 * half + GRACE) {
-        session.stopBeat();
         return session.abandon("Nothing was heard for too long.");
       }
       isOff = !isOff;
@@ -50,7 +45,7 @@ export function heartbeatOf(session: Session): Heartbeat {
   };
   return {
     status: {},
-    startBeat() {
+    attached() {
       half = Math.min(terms.heartbeatInterval || PING_INTERVAL, heartbeatInterval) / 2;
       // The gateway does not remember the status of a client that it had lost.
       if (terms.heartbeatInterval && session.status.status) beat();
@@ -58,7 +53,7 @@ export function heartbeatOf(session: Session): Heartbeat {
       quiet = 0;
       tick();
     },
-    stopBeat: () => cancel?.(),
+    detached: () => cancel?.(),
     heard() {
       quiet = 0;
     },

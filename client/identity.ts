@@ -2,8 +2,8 @@ import { check } from "./check.ts";
 import { randomId } from "./clock.ts";
 import { Deferred } from "./deferred.ts";
 import type { Code } from "./protocol/codes.ts";
-import type { ConnectedFrame, ConnectFrame } from "./protocol/frames.ts";
-import type { Session } from "./session.ts";
+import type { ConnectFrame } from "./protocol/frames.ts";
+import type { Room, Session } from "./session.ts";
 
 /** Who the client is: its name, its secret, its token, and the number of its attempt to connect. */
 export interface Identity {
@@ -19,10 +19,6 @@ export interface Identity {
   getToken(): Promise<void>;
   /** What a new connection is told. */
   introduce(): Pick<ConnectFrame, "token" | "client_id" | "secret" | "instance" | "attempt">;
-  /** Gives up a minted name. @returns whether there was one */
-  forgetName(): boolean;
-  /** The gateway has accepted the client. */
-  recognized(frame: ConnectedFrame): void;
   /**
    * Whether the client, refused with `code`, may come back as somebody else: with a new token, or
    * with a new name where a minted one is not known any more or its secret is not accepted.
@@ -31,11 +27,18 @@ export interface Identity {
 }
 
 /** Makes the identity of a client. */
-export function identityOf(session: Session): Identity {
+export function identityOf(session: Session): Identity & Room {
   const { authToken, isNamed } = session;
   // Of two claims to one session by the same object the gateway lets the newer attempt win.
   const instance = randomId(session.random);
   let attempt = 0;
+
+  /** Gives up a minted name. @returns whether there was one */
+  const forget = (): boolean => {
+    if (isNamed || !session.clientId) return false;
+    session.clientId = session.secret = undefined;
+    return true;
+  };
   return {
     async getToken() {
       if (typeof authToken !== "function") session.token = authToken;
@@ -56,21 +59,17 @@ export function identityOf(session: Session): Identity {
       instance,
       attempt: ++attempt,
     }),
-    forgetName() {
-      if (isNamed || !session.clientId) return false;
-      session.clientId = session.secret = undefined;
-      return true;
-    },
-    recognized({ client_id, known_as, secret }) {
+    attached({ client_id, known_as, secret }) {
       session.secret = secret ?? (session.clientId === client_id ? session.secret : undefined);
       session.clientId = client_id;
       session.knownAs = known_as ?? client_id;
     },
     mend(code) {
-      if (code === "bad_secret" || code === "unknown_session") return session.forgetName();
+      if (code === "bad_secret" || code === "unknown_session") return forget();
       if (code !== "token_expired") return false;
       session.token = undefined;
       return typeof authToken === "function";
     },
+    over: (_error, _isWanted, isForgotten) => void (isForgotten && forget()),
   };
 }

@@ -5,7 +5,7 @@ import { actionOf, type Code } from "./protocol/codes.ts";
 import { PushError } from "./protocol/error.ts";
 import type { ConnectFrame } from "./protocol/frames.ts";
 import { PROTOCOL_VERSION } from "./protocol/limits.ts";
-import type { Session } from "./session.ts";
+import type { Room, Session } from "./session.ts";
 
 /** From `connect()` to the end, and what of it survives a reload of the page. */
 export interface Life {
@@ -13,8 +13,6 @@ export interface Life {
   prepare(): Promise<void>;
   /** What opens a connection. */
   hello(): ConnectFrame;
-  /** Holds the client's name against other pages. */
-  hold(): void;
   /** The state has changed. */
   changed(previous: StateName): void;
   /** Keeps the positions for the page that a reload brings. */
@@ -22,13 +20,13 @@ export interface Life {
   /** Connects, and waits until it is. Rejects when the client is closed. */
   connect(signal: AbortSignal | undefined): Promise<void>;
   /** Closes the client on purpose. @param forget whether the session ends too, even a named one */
-  disconnect(forget: boolean): Promise<void>;
+  disconnect(forget?: boolean): Promise<void>;
   /** Waits until the client is closed. */
   closed(signal: AbortSignal | undefined): Promise<Closed>;
 }
 
 /** Makes the life of a session. */
-export function lifeOf(session: Session): Life {
+export function lifeOf(session: Session): Life & Room {
   const { clock, environment, isNamed } = session;
   const connecting: Set<Deferred<void>> = new Set();
   const closing: Set<Deferred<Closed>> = new Set();
@@ -54,9 +52,7 @@ export function lifeOf(session: Session): Life {
     const forget = isWanted && isForgetting;
     for (const end of unwatch) end();
     keeper?.release(forget || (isWanted && !isNamed));
-    session.closeChannels(error, isWanted, forget);
-    session.rejectRequests(error);
-    if (forget) session.forgetName();
+    session.over(error, isWanted, forget);
     for (const each of connecting) each.reject(error);
     for (const each of closing) each.resolve({ code, reason });
   };
@@ -78,7 +74,8 @@ export function lifeOf(session: Session): Life {
       session_ttl: session.sessionTtl,
       subscriptions: session.firsts(),
     }),
-    hold: () => void keeper?.hold(session.clientId!).then(session.save),
+    // The client's name is held against other pages.
+    attached: () => void keeper?.hold(session.clientId!).then(session.save),
     changed(previous) {
       const { state, code, reason, transport } = session;
       if (transport) { for (const each of connecting) each.resolve(); }
@@ -100,7 +97,7 @@ export function lifeOf(session: Session): Life {
       if (waiting.settled) return waiting.promise;
       waiting.whenSettled(() => {
         const isDeserted = signal?.aborted && connecting.size === 0;
-        if (isDeserted && session.state === "connecting") void session.disconnect(false);
+        if (isDeserted && session.state === "connecting") void session.disconnect();
       });
       if (/idle|closed/.test(session.state)) {
         // What was refused before may be answered differently now.
@@ -121,7 +118,7 @@ export function lifeOf(session: Session): Life {
       }
       return waiting.promise;
     },
-    disconnect(forget) {
+    disconnect(forget = false) {
       isForgetting = forget;
       return session.goodbye(forget);
     },

@@ -3,7 +3,7 @@ import { type Incoming, readError } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
 import type { ClientFrame } from "./protocol/frames.ts";
 import { MAX_FRAME_BYTES } from "./protocol/limits.ts";
-import type { Session } from "./session.ts";
+import type { Room, Session } from "./session.ts";
 
 interface Request {
   /** Takes the answer in. @returns whether it is one */
@@ -46,18 +46,15 @@ export interface Requests {
   askOnce(frame: ClientFrame, answered: (reply: Incoming) => void): void;
   /** Takes a reply in. @returns whether somebody waited for it */
   reply(id: unknown, reply: Incoming): unknown;
-  /** A connection has begun: asks again what the last one left unanswered. */
+  /** Asks again what was left unanswered. */
   resume(): void;
-  /** The connection is gone. */
-  dropRequests(): void;
-  /** Rejects everything. */
-  rejectRequests(error: PushError): void;
 }
 
 /** Makes the requests of a session. */
-export function requestsOf(session: Session): Requests {
+export function requestsOf(session: Session): Requests & Room {
   const pending: Map<unknown, Request> = new Map();
   let lastId = 0;
+  const resume = (): void => pending.forEach(({ send }) => send?.());
   return {
     nextId: () => ++lastId,
     ask<T>(frame: ClientFrame, read: Read<T>, signal?: AbortSignal): Promise<T> {
@@ -97,10 +94,11 @@ export function requestsOf(session: Session): Requests {
       session.send({ ...frame, request_id } as ClientFrame);
     },
     reply: (id, reply) => pending.get(id)?.answer(reply),
-    resume: () => pending.forEach(({ send }) => send?.()),
-    dropRequests() {
+    resume,
+    attached: resume,
+    detached() {
       for (const [id, { send }] of pending) if (!send) pending.delete(id);
     },
-    rejectRequests: (error) => pending.forEach(({ fail }) => fail?.(error)),
+    over: (error) => pending.forEach(({ fail }) => fail?.(error)),
   };
 }

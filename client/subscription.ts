@@ -49,13 +49,23 @@ export interface SubscriptionOptions extends HandlerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Makes a subscription. @param handler what handles its messages, unless an iterator reads them */
-export function subscriptionOf<T>(
+/**
+ * Makes a subscription, and waits until its messages flow.
+ *
+ * @param handler what handles its messages, unless an iterator reads them
+ */
+export async function subscribe<T>(
   session: Session,
   channel: string,
   handler: MessageHandler<T> | undefined,
   options: SubscriptionOptions,
-): Subscription<T> {
+): Promise<Subscription<T>> {
+  const { start, signal } = options;
+  const [name] = Object.keys(start);
+  if (name && session.channels.get(channel)?.members.size) {
+    throw new TypeError(`'${name}' is not possible: ${channel} is subscribed already`);
+  }
+  signal?.throwIfAborted();
   const iterators: Set<MessageIterator<T>> = new Set();
   let active = true;
   let failure: unknown;
@@ -68,7 +78,7 @@ export function subscriptionOf<T>(
       failure = error;
       consumer?.detach();
       pause(error);
-      options.signal?.removeEventListener("abort", unsubscribe);
+      signal?.removeEventListener("abort", unsubscribe);
     },
     pause,
   };
@@ -77,8 +87,17 @@ export function subscriptionOf<T>(
     member.end();
     return left;
   };
-  const joined = session.join(channel, member, options.start);
+  const joined = session.join(channel, member, start);
   const consumer = handler && attachHandler(session, joined, handler, options);
+  try {
+    const ready = joined.ready(signal);
+    // After the wait's own listener, which gives the reason.
+    signal?.addEventListener("abort", unsubscribe);
+    await ready;
+  } catch (error) {
+    void unsubscribe();
+    throw error;
+  }
   return {
     channel,
     get active() {

@@ -418,3 +418,23 @@ Deno.test("a listener of state that throws, or disconnects, disturbs nothing", a
   assertStrictEquals(client.state, "closed");
   assertEquals(errors.map(({ origin }) => origin), ["listener", "listener", "listener"]);
 });
+
+for (const transport of ["websocket", "sse", "longpoll"] as const) {
+  Deno.test(`a listener that disconnects while the client comes back over ${transport} is obeyed`, async () => {
+    const { client, gateway, clock } = setUp({ transports: [transport] });
+    gateway.streams = "open";
+    await client.connect();
+    await client.subscribe("a");
+    gateway.answers.connect = (frame, connection) => {
+      gateway.current = connection;
+      const refused = { type: "error", code: "forbidden", channel: "a" };
+      return { ...gateway.connected(frame), subscriptions: [refused] };
+    };
+    client.on("error", () => void client.disconnect());
+    const states: string[] = [];
+    client.on("state", ({ state }) => states.push(state));
+    gateway.drop();
+    await clock.advance(60_000);
+    assertEquals([states, clock.pending], [["reconnecting", "closed"], 0]);
+  });
+}
