@@ -2,11 +2,11 @@
  * What it costs to receive with `@push/client`: beside a bare loop of `WebSocket` and `JSON.parse`
  * over the same frames. Its memory over many messages, and what it adds to a page.
  *
- * `deno task bench:client` (Linux: CPU time comes from /proc; esbuild comes from npm).
+ * `deno task bench:client` (Linux: CPU time comes from /proc).
  *
  * @module
  */
-import { gzipSync } from "node:zlib";
+import { printSize } from "./client_size.ts";
 import { median, printMachine, show, table } from "./figures.ts";
 import { readFlags } from "./flags.ts";
 import { Measured } from "./process.ts";
@@ -88,38 +88,4 @@ async function receive(receiver: Measured): Promise<Cost> {
   await receiver.go();
   const seconds = Number(await receiver.lineAfter("done "));
   return { cpu: await receiver.cpuSeconds() - before, seconds };
-}
-
-/** What a page has to load, and how the files of the client share in it. */
-async function printSize(): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "push-bench-" });
-  try {
-    const entry = new URL("../client/mod.ts", import.meta.url).pathname;
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--quiet", "npm:esbuild@0.25", entry, "--bundle", "--minify"],
-        ...["--format=esm", "--target=es2022", "--log-level=error"],
-        ...[`--outfile=${folder}/client.js`, `--metafile=${folder}/meta.json`],
-      ],
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    const bundle = await Deno.readFile(`${folder}/client.js`);
-    const { outputs } = JSON.parse(await Deno.readTextFile(`${folder}/meta.json`));
-    const [{ inputs }] = Object.values(outputs) as { inputs: { [file: string]: Input } }[];
-    const gzipped = gzipSync(bundle, { level: 9 }).length;
-    console.log(
-      `The bundle: ${show(gzipped)} bytes gzipped, ${show(bundle.length)} minified; of it`,
-    );
-    const files = Object.entries(inputs)
-      .map(([file, { bytesInOutput }]) => [file.replace(/^.*client\//, ""), bytesInOutput] as const)
-      .filter(([, bytes]) => bytes > 0)
-      .toSorted(([, one], [, other]) => other - one);
-    table(files.map(([file, bytes]) => [file, show(bytes)]));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-interface Input {
-  readonly bytesInOutput: number;
 }
