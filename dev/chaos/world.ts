@@ -57,6 +57,10 @@ const QUICK = [
 /** …and with a Redis behind them. */
 const QUICK_REDIS = ["--redis-lease=2", "--redis-command-timeout=1"];
 
+/** How messages leave the gateways, by the seed: at once or in cycles, in a write each or together. */
+const FLUSH_INTERVALS = [0, 0.005, 0.02];
+const WEBSOCKETS = ["deno", "ws"];
+
 /** What subscribers are called, by how they are connected. */
 const NAMES = { websocket: "socket", sse: "stream", longpoll: "poller" } as const;
 
@@ -93,8 +97,12 @@ export class World implements AsyncDisposable {
     const begun = performance.now();
     const history = new History(() => performance.now() - begun);
     const { topology: name, args = [], redis, seed, log } = options;
+    const wayOut = [
+      `--flush-interval=${FLUSH_INTERVALS[seed % FLUSH_INTERVALS.length]}`,
+      `--websocket=${WEBSOCKETS[seed % WEBSOCKETS.length]}`,
+    ];
     const topology = await startTopology(name, {
-      args: [...QUICK, ...(name === "kv" ? [] : QUICK_REDIS), ...args],
+      args: [...QUICK, ...(name === "kv" ? [] : QUICK_REDIS), ...wayOut, ...args],
       redis,
       seed,
       onLine: (n, line) => {
@@ -108,7 +116,7 @@ export class World implements AsyncDisposable {
       },
     });
     const world = new World(options, topology, history);
-    log?.(`${world.gateways.length} gateways over ${name} run`);
+    log?.(`${world.gateways.length} gateways over ${name} run (${wayOut.join(" ")})`);
     return world;
   }
 

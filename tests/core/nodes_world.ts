@@ -34,6 +34,8 @@ export interface NodesOptions extends Overrides {
   /** How many nodes. Default 2. */
   readonly nodes?: number;
   readonly seed?: number;
+  /** Milliseconds. Default 0. */
+  readonly flushInterval?: number;
   /** Whether the nodes share sessions and positions. Default true. */
   readonly sharesSessions?: boolean;
   /** Stands between a node and its handle on the data. */
@@ -58,6 +60,7 @@ export class NodesWorld {
     const { push } = resolveOptions({ push: { enabled: true } });
     this.settings = {
       ...push,
+      flushInterval: options.flushInterval ?? push.flushInterval,
       delivery: { ...push.delivery, ...options.delivery },
       presence: { ...push.presence, ...options.presence },
       // Clients take sessions from each other as often as a test likes.

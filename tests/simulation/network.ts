@@ -1,4 +1,5 @@
 import type { Clock } from "../../server/clock.ts";
+import type { Gathered } from "../../server/transports/gathered.ts";
 import type { SeededRandom } from "../../server/testing/seeded_random.ts";
 
 /** What listens at the far end of the network. */
@@ -32,7 +33,11 @@ export class SimulatedSocket {
   #arrivesAt = 0;
   readonly #underWay: (() => void)[] = [];
 
-  constructor(readonly network: Network) {}
+  /** Sends what has gathered in one write; only where the gateway's transport can. */
+  sendAll?: (gathered: Gathered, asOne: boolean) => void;
+
+  /** @param url what the client has connected to */
+  constructor(readonly network: Network, readonly url: string) {}
 
   send(text: string): void {
     if (this.readyState !== OPEN) return;
@@ -105,8 +110,8 @@ export class Network {
     // deno-lint-ignore no-this-alias
     const network = this;
     return class extends SimulatedSocket {
-      constructor(_url: string) {
-        super(network);
+      constructor(url: string) {
+        super(network, url);
         network.clock.schedule(network.latency(), () => network.#connect(this));
       }
     };
@@ -211,7 +216,7 @@ export class Network {
       socket.onclose?.({ code: 1006, reason: "" });
       return;
     }
-    const far = new SimulatedSocket(this);
+    const far = new SimulatedSocket(this, socket.url);
     far.peer = socket;
     socket.peer = far;
     far.readyState = OPEN;

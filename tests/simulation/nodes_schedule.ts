@@ -23,6 +23,8 @@ export interface NodesTroubles {
 const NODES = 3;
 const CHANNELS = ["x", "y"] as const;
 const NAMES = ["ann", "bob", "cid"] as const;
+/** Least times between two cycles, in milliseconds. */
+const FLUSH_INTERVALS = [0, 3, 0, 20, 0];
 const FALLIBLE = new Set([
   ...["append", "commit", "read", "load", "claim", "release", "renew", "states", "forget"],
 ]);
@@ -84,6 +86,7 @@ export class NodesSchedule {
     this.world = new NodesWorld({
       nodes: NODES,
       seed,
+      flushInterval: FLUSH_INTERVALS[seed % FLUSH_INTERVALS.length],
       delivery: {
         ackTimeout: 4_000,
         maxRetries: seed % 4,

@@ -1,7 +1,7 @@
 import { NodesSchedule, type NodesTroubles } from "./nodes_schedule.ts";
 
 const FIRST_SEED = Number(Deno.env.get("PUSH_SEED") ?? 1);
-const SEEDS = Deno.env.has("PUSH_SEED") ? 1 : Number(Deno.env.get("PUSH_NODES_SEEDS") ?? 150);
+const SEEDS = Number(Deno.env.get("PUSH_NODES_SEEDS") ?? (Deno.env.has("PUSH_SEED") ? 1 : 150));
 const STEPS = 120;
 
 /** Runs schedules from a seed on; what fails names its seed. */

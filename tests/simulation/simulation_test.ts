@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { World } from "./world.ts";
 
 const FIRST_SEED = Number(Deno.env.get("PUSH_SEED") ?? 1);
-const SEEDS = Deno.env.has("PUSH_SEED") ? 1 : Number(Deno.env.get("PUSH_SEEDS") ?? 500);
+const SEEDS = Number(Deno.env.get("PUSH_SEEDS") ?? (Deno.env.has("PUSH_SEED") ? 1 : 500));
 const PUBLISHES = 40;
 const STEPS = 60;
 
@@ -20,7 +20,7 @@ Deno.test("in 100 simulated histories whose store dies with the gateway, every l
 });
 
 async function simulate(seed: number, forgetful: boolean): Promise<void> {
-  const world = new World(seed);
+  const world = new World(seed, forgetful);
   const { random, network, clock } = world;
   world.start();
   await world.populate(3, 2);
@@ -55,6 +55,8 @@ async function simulate(seed: number, forgetful: boolean): Promise<void> {
   network.maxLatency = 20;
   for (let i = 0; i < 600 && !world.isSettled(); i++) await clock.advance(1000);
   check(world, forgetful);
+  const late = (await world.lastWords()).map(({ name, channel }) => `${name} of ${channel}`);
+  assertEquals(late, [], `Not everybody got the last words at once (${world.delivery})`);
   await world.end();
 }
 
@@ -65,8 +67,8 @@ function check(world: World, forgetful: boolean): void {
     if (!forgetful) assertEquals(sent.outcome, "stored", `publish ${sent.n}`);
   }
   for (const listener of world.listeners) {
-    const { channel, runs, gaps, client } = listener;
-    const who = `listener ${client.clientId} of ${channel}`;
+    const { channel, runs, gaps, name } = listener;
+    const who = `${name ?? "a listener without a name"} of ${channel} (${world.delivery})`;
     assertEquals(world.owed(listener), [], `${who} missed messages`);
     const finished = runs.filter(({ succeeded }) => succeeded).map(({ n }) => n);
     assertEquals(finished.length, new Set(finished).size, `${who} ran a message twice`);

@@ -1,4 +1,5 @@
 import { PushClient, PushError } from "../../client/mod.ts";
+import type { Clock } from "../../server/clock.ts";
 import { Pollers } from "../../server/http/pollers.ts";
 import { answer, type PushParts } from "../../server/http/router.ts";
 import { Origins } from "../../server/http/origins.ts";
@@ -18,6 +19,7 @@ import { Audit } from "../../server/logging/audit.ts";
 import { silentLog } from "../../server/logging/log.ts";
 import { ManualClock } from "../../server/testing/manual_clock.ts";
 import { type SeededRandom, seededRandom } from "../../server/testing/seeded_random.ts";
+import { FixedClient } from "./fixed_client.ts";
 import { type Endpoint, Network, type SimulatedSocket } from "./network.ts";
 
 /** One run of a handler. */
@@ -29,7 +31,8 @@ export interface Run {
 
 /** One subscriber, and all that its handler saw. */
 export interface Listener {
-  readonly client: PushClient;
+  /** Name of its client, as far as it has one. */
+  readonly name: string | undefined;
   readonly channel: string;
   readonly runs: Run[];
   /** Numbers of the last message published before each gap that was told. */
@@ -44,6 +47,26 @@ export interface Sent {
 }
 
 const CHANNELS = ["alpha", "beta"];
+
+/** Milliseconds after which everybody is connected who was cut off or went dead. */
+const CALM = 150_000;
+/** Milliseconds in which a message arrives: less than those after which a client acknowledges one. */
+const AT_ONCE = 100;
+
+/** How messages leave the gateway of a history. */
+interface Delivery {
+  /** Least time between two cycles, in seconds. */
+  readonly flushInterval: number;
+  /**
+   * For how many connections each of them stands: among many a turn is soon full, and pauses until the
+   * runtime has written and read.
+   */
+  readonly crowd: number;
+  /** Whether sockets of the fixed wire send what has gathered in one write. */
+  readonly gathers: boolean;
+  /** Whether one listener speaks the fixed wire. */
+  readonly isFixed: boolean;
+}
 
 /** Transports in the order in which a client tries them. */
 const ORDERS = [
@@ -64,19 +87,44 @@ export class World implements Endpoint {
   readonly network: Network;
   readonly listeners: Listener[] = [];
   readonly publishers: PushClient[] = [];
+  readonly #clients: (PushClient | FixedClient)[] = [];
   readonly sent: Sent[] = [];
   readonly errors: unknown[] = [];
-  readonly #settings = resolveOptions({
-    push: { enabled: true, delivery: { ackTimeout: 4, maxRetries: 50, retryBackoff: 1.2 } },
-  });
+  readonly #delivery: Delivery;
+  readonly #settings: ReturnType<typeof resolveOptions>;
   #data = new MemoryData();
   #gateway: PushParts | undefined;
   #next = 1;
+  /** No handler is slow or fails any more. */
+  #isCalm = false;
 
-  /** @param seed decides everything */
-  constructor(seed: number) {
+  /**
+   * @param seed decides everything
+   * @param forgetful whether the store is to be lost: the fixed wire has no words for that where a
+   *   client comes back
+   */
+  constructor(seed: number, forgetful: boolean) {
     this.random = seededRandom(seed);
     this.network = new Network(this.clock, this.random, this);
+    this.#delivery = {
+      flushInterval: this.random.pick([0, 0, 0.001 + this.random.below(19) / 1000, 0.02]),
+      crowd: this.random.pick([1, 40, 300]),
+      gathers: this.random.pick([false, true]),
+      isFixed: this.random.pick([false, true]) && !forgetful,
+    };
+    const { flushInterval } = this.#delivery;
+    this.#settings = resolveOptions({
+      push: {
+        enabled: true,
+        flushInterval,
+        delivery: { ackTimeout: 4, maxRetries: 50, retryBackoff: 1.2 },
+      },
+    });
+  }
+
+  /** How messages leave the gateway, in words. */
+  get delivery(): string {
+    return JSON.stringify(this.#delivery);
   }
 
   /** See {@linkcode Endpoint.up}. */
@@ -87,7 +135,13 @@ export class World implements Endpoint {
   /** See {@linkcode Endpoint.accept}. */
   accept(socket: SimulatedSocket): void {
     const { sockets } = this.#gateway!;
-    const events = sockets.accept(socket, { identity: { subject: "anonymous" } });
+    if (this.#delivery.gathers) {
+      socket.sendAll = (gathered, asOne) => {
+        for (const text of asOne ? [gathered.joined] : gathered.texts) socket.send(text);
+      };
+    }
+    const clientId = new URL(socket.url).searchParams.get("client_id") ?? undefined;
+    const events = sockets.accept(socket, { identity: { subject: "anonymous" }, clientId });
     socket.onmessage = ({ data }) => events.text(data);
     socket.onerror = () => events.lost();
     socket.onclose = ({ code }) => events.closed(code);
@@ -121,7 +175,17 @@ export class World implements Endpoint {
       random: this.random.bytes,
       data: this.#data,
     });
-    const hub = new Hub({ settings: push, store, clock: this.clock, random: this.random.bytes });
+    // The gateway's own view of time knows of sockets; nobody else's has to.
+    const { clock: time } = this;
+    const clock: Clock = {
+      now: () => time.now(),
+      schedule: (delay, task) => time.schedule(delay, task),
+      afterIo: (task) => void time.schedule(1, task),
+    };
+    const hub = new Hub({ settings: push, store, clock, random: this.random.bytes });
+    const { context: { turn } } = hub;
+    const sends = turn.sends.bind(turn);
+    turn.sends = (writes, bytes) => sends(writes * this.#delivery.crowd, bytes);
     const authenticator = new Authenticator({ clock: this.clock });
     const tickets = new Tickets({ ...hub.context, ttl: push.auth.ticketTtl });
     const door = new Door(authenticator, tickets, push.auth.queryToken);
@@ -139,6 +203,7 @@ export class World implements Endpoint {
     this.#gateway?.hub.stop();
     this.#gateway = undefined;
     this.network.crashed();
+    for (const client of this.#clients) if (client instanceof FixedClient) client.gatewayCrashed();
     if (forgets) this.#data = new MemoryData();
   }
 
@@ -146,8 +211,13 @@ export class World implements Endpoint {
   async populate(listeners: number, publishers: number): Promise<void> {
     const ready: Promise<unknown>[] = [];
     for (let i = 0; i < listeners; i++) {
-      const client = this.#client(i % 2 === 0 ? `listener-${i}` : undefined);
-      for (const channel of CHANNELS) ready.push(this.#listen(client, channel));
+      if (i === 0 && this.#delivery.isFixed) {
+        ready.push(this.#listenFixed("listener-fixed"));
+        continue;
+      }
+      const name = i % 2 === 0 ? `listener-${i}` : undefined;
+      const client = this.#client(name);
+      for (const channel of CHANNELS) ready.push(this.#listen(client, name, channel));
     }
     for (let i = 0; i < publishers; i++) {
       const client = this.#client(undefined);
@@ -174,6 +244,32 @@ export class World implements Endpoint {
     );
   }
 
+  /**
+   * Publishes one message to each channel, and within the least time between two cycles another one,
+   * once nobody has anything else to do; resolves to the listeners that have not got both at once.
+   */
+  async lastWords(): Promise<Listener[]> {
+    this.#isCalm = true;
+    this.network.maxLatency = 5;
+    await this.clock.advance(CALM);
+    const said = new Map(CHANNELS.map((channel): [string, number[]] => [channel, []]));
+    for (let word = 0; word < 2; word++) {
+      for (const [channel, numbers] of said) {
+        const n = this.#next++;
+        numbers.push(n);
+        this.sent.push({ n, channel, outcome: "stored" });
+        this.#gateway!.hub.publish(channel, JSON.stringify({ n }), {}).catch((error) => {
+          this.errors.push(error);
+        });
+      }
+      await this.clock.advance(1);
+    }
+    await this.clock.advance(AT_ONCE);
+    return this.listeners.filter(({ channel, runs }) =>
+      !said.get(channel)!.every((n) => runs.some((run) => run.n === n))
+    );
+  }
+
   /** Whether every publish is settled and every listener has had what it is owed. */
   isSettled(): boolean {
     return this.sent.every(({ outcome }) => outcome !== "waiting") &&
@@ -192,9 +288,8 @@ export class World implements Endpoint {
 
   /** Ends every client and the gateway. */
   async end(): Promise<void> {
-    const clients = new Set([...this.listeners.map(({ client }) => client), ...this.publishers]);
     let done = false;
-    const all = Promise.all([...clients].map((client) => client.disconnect())).then(() =>
+    const all = Promise.all(this.#clients.map((client) => client.disconnect())).then(() =>
       done = true
     );
     for (let i = 0; i < 600 && !done; i++) await this.clock.advance(50);
@@ -214,25 +309,45 @@ export class World implements Endpoint {
       random: this.random.bytes,
     });
     client.on("error", (error) => this.errors.push(error));
+    this.#clients.push(client);
     return client;
   }
 
-  async #listen(client: PushClient, channel: string): Promise<void> {
-    const listener: Listener = { client, channel, runs: [], gaps: [] };
+  /** Somebody of the fixed wire subscribes to all channels. */
+  #listenFixed(name: string): Promise<void> {
+    const listeners = new Map(CHANNELS.map((channel): [string, Listener] => {
+      return [channel, { name, channel, runs: [], gaps: [] }];
+    }));
+    this.listeners.push(...listeners.values());
+    const client = new FixedClient(this.network, name, CHANNELS, {
+      handle: (channel, data, redelivered) => {
+        return this.#handle(listeners.get(channel)!, (data as { n: number }).n, redelivered);
+      },
+      gap: (channel) => void listeners.get(channel)!.gaps.push(this.#next - 1),
+    });
+    this.#clients.push(client);
+    return client.connect();
+  }
+
+  async #listen(client: PushClient, name: string | undefined, channel: string): Promise<void> {
+    const listener: Listener = { name, channel, runs: [], gaps: [] };
     this.listeners.push(listener);
     client.on("gap", (gap) => {
       if (gap.channel === channel) listener.gaps.push(this.#next - 1);
     });
     await client.connect();
-    await client.subscribe(channel, async (message) => {
-      const { n } = message.data as { n: number };
-      const run: Run = { n, redelivered: message.redelivered, succeeded: false };
-      listener.runs.push(run);
-      const fate = this.random.next();
-      if (fate < 0.3) await this.#sleep(this.random.below(800));
-      if (fate < 0.06) throw new Error("This handler fails now and then.");
-      run.succeeded = true;
+    await client.subscribe(channel, ({ data, redelivered }) => {
+      return this.#handle(listener, (data as { n: number }).n, redelivered);
     });
+  }
+
+  async #handle(listener: Listener, n: number, redelivered: boolean): Promise<void> {
+    const run: Run = { n, redelivered, succeeded: false };
+    listener.runs.push(run);
+    const fate = this.#isCalm ? 1 : this.random.next();
+    if (fate < 0.3) await this.#sleep(this.random.below(800));
+    if (fate < 0.06) throw new Error("This handler fails now and then.");
+    run.succeeded = true;
   }
 
   #sleep(ms: number): Promise<void> {
