@@ -22,6 +22,20 @@ export interface DenoTerms {
 /** Milliseconds after which a port is tried again that another server is leaving. */
 const REPLACE_DELAY = 5;
 
+/** Of the environment: whether a WebSocket's frames are written from where they are. */
+const IN_PLACE = "DENO_USE_WRITEV";
+
+/**
+ * Deno 2.9 copies each frame into a buffer of its WebSocket, which stays as large as the largest one was:
+ * thousands of connections that were sent much once keep much. It copies none but short ones where this
+ * variable is set before the first WebSocket is opened. What the user has set stays.
+ */
+function writeInPlace(): void {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: IN_PLACE });
+  // Nobody is asked for a permission that the gateway can do without.
+  if (state === "granted" && Deno.env.get(IN_PLACE) === undefined) Deno.env.set(IN_PLACE, "1");
+}
+
 /**
  * Listens by `Deno.serve`. A server that dies because the process ran out of file descriptors is
  * replaced: connections that were accepted live on.
@@ -49,6 +63,7 @@ export class DenoListener implements Listener {
    */
   constructor(terms: DenoTerms) {
     this.#terms = terms;
+    writeInPlace();
     this.#server = this.#serve(terms.port);
     // Port 0 was a wish; from now on it is the one that was picked.
     this.#port = this.#server.addr.port;
