@@ -96,7 +96,8 @@ export interface Scale {
 export const FULL: Scale = {
   isShort: false,
   seconds: 1.2,
-  warm: 0.5,
+  // A program that has just begun takes twice the time for a message that it takes a second later.
+  warm: 1.5,
   patience: 20,
   fanOut: [100, 1000, 5000],
   subscribers: 1000,

@@ -176,6 +176,8 @@ export class Stage implements AsyncDisposable {
       acks: peer.acks,
       isRequests: false,
       isIdle: false,
+      beatInterval: 0,
+      beatSeconds: 0,
       warm: scale.warm,
       seconds: scale.seconds,
       patience: scale.patience,

@@ -46,6 +46,9 @@ export class Connection implements SocketHandler {
   #acknowledged = 0;
   /** Frames with messages that came. */
   frames = 0;
+  /** Signs of life that were sent, and that were answered. */
+  beats = 0;
+  answeredBeats = 0;
 
   private constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -84,6 +87,14 @@ export class Connection implements SocketHandler {
     if (this.#options.acks !== "cumulative" || this.#seq <= this.#acknowledged) return;
     this.#acknowledged = this.#seq;
     this.#ackUpTo(this.#seq);
+  }
+
+  /** Says that it lives, where that is the client's to say. */
+  beat(): void {
+    const { beat } = this.#wire;
+    if (beat === undefined) return;
+    this.beats++;
+    this.send(beat.text);
   }
 
   /** Drops the connection, as a network does. */
@@ -172,6 +183,7 @@ export class Connection implements SocketHandler {
   #notice(text: string): void {
     // A sign of life that Engine.IO asks for.
     if (text === "2" && this.#options.wire === "socketio") this.send("3");
+    if (this.beats > 0 && text.includes(this.#wire.beat!.answer)) this.answeredBeats++;
     if (text.includes('"error"') || text.includes('"channel.gap"')) this.#options.onTrouble(text);
   }
 }

@@ -20,6 +20,8 @@ const ACK_INTERVAL = 200;
 const MEMORY_INTERVAL = 100;
 /** Whatever comes too often comes within this time, in milliseconds. */
 const AFTERMATH = 150;
+/** Signs of life before those that count: for so long, in milliseconds. */
+const BEAT_WARM = 2000;
 /** Of what went wrong, so much is told. */
 const TOLD = 3;
 
@@ -63,6 +65,7 @@ class Generator {
     const latency = { p50: this.#latencies.quantile(0.5), p99: this.#latencies.quantile(0.99) };
     clearInterval(pace);
     for (const publisher of this.#publishers) publisher.stop();
+    const beats = await this.#beat();
     if (isIdle) { for (const publisher of this.#publishers) publisher.publish(); }
     this.#look();
     await this.#settle();
@@ -79,6 +82,7 @@ class Generator {
       latency,
       memory: { before, connected, end: end.memory, peak: this.#peak },
       connecting,
+      beats,
       verdict: this.#ledger.verdict((listener, publisher) => this.#due(listener, publisher)),
       trouble: this.#trouble.slice(0, TOLD),
     };
@@ -203,6 +207,42 @@ class Generator {
       const due = Math.floor((performance.now() - began) * rate / 1000);
       while (sent < due) this.#publishers[sent++ % this.#publishers.length].publish();
     }, 1);
+  }
+
+  /** Each connection says that it lives, one after the other, so that all have had their turn in time. */
+  async #beat(): Promise<Result["beats"]> {
+    const { beatInterval, beatSeconds, pids } = this.#plan;
+    const clients = this.#listeners.filter((it) => it instanceof Connection);
+    if (beatInterval === 0 || clients.length === 0) return { seconds: 0, cpu: 0, answered: 0 };
+    const count = (key: "beats" | "answeredBeats") =>
+      clients.reduce((sum, client) => sum + client[key], 0);
+    const sample = () => ({
+      at: performance.now(),
+      cpu: cpuOf(pids),
+      answered: count("answeredBeats"),
+    });
+    const began = performance.now();
+    let next = 0;
+    const timer = setInterval(() => {
+      const due = (performance.now() - began) * clients.length / (1000 * beatInterval);
+      while (next < due) clients[next++ % clients.length].beat();
+    }, 5);
+    await sleep(BEAT_WARM);
+    const begin = sample();
+    await sleep(beatSeconds * 1000);
+    const end = sample();
+    clearInterval(timer);
+    const deadline = performance.now() + this.#plan.patience * 1000;
+    while (count("answeredBeats") < count("beats") && performance.now() < deadline) await sleep(5);
+    const missing = count("beats") - count("answeredBeats");
+    if (missing !== 0) {
+      this.onTrouble(`${missing} of ${count("beats")} heartbeats were not answered.`);
+    }
+    return {
+      seconds: (end.at - begin.at) / 1000,
+      cpu: end.cpu - begin.cpu,
+      answered: end.answered - begin.answered,
+    };
   }
 
   #acknowledge(): void {

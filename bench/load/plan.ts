@@ -29,6 +29,10 @@ export interface Plan {
   readonly isRequests: boolean;
   /** Whether nobody publishes within what counts; each publisher publishes one message after it. */
   readonly isIdle: boolean;
+  /** Seconds between two signs of life of a connection that does nothing else; 0 for none. */
+  readonly beatInterval: number;
+  /** Seconds for which what they cost counts. */
+  readonly beatSeconds: number;
   /** Seconds before what counts. */
   readonly warm: number;
   /** Seconds that count. */
@@ -64,6 +68,8 @@ export interface Result {
   };
   /** Connecting: time, and CPU time of the processes. */
   readonly connecting: { readonly seconds: number; readonly cpu: number };
+  /** Signs of life that were answered within a time, and CPU time of the processes within it. */
+  readonly beats: { readonly seconds: number; readonly cpu: number; readonly answered: number };
   /** Whether every message came. */
   readonly verdict: Verdict;
   /** What else went wrong: errors, gaps, lost connections. */

@@ -17,6 +17,8 @@ export interface Wire {
   readonly answers: boolean;
   /** How many publishes this text answers. */
   answered(text: string): number;
+  /** A sign of life from the client, and what is in the answer; absent where the server asks for it. */
+  readonly beat?: { readonly text: string; readonly answer: string };
 }
 
 /** Who opens a connection. */
@@ -43,6 +45,7 @@ const bare: Wire = {
   publish: (channel, data) => `${channel} ${data}`,
   answers: false,
   answered: () => 0,
+  beat: { text: "ping", answer: "pong" },
 };
 
 /** Socket.IO 4 over WebSocket: a packet of Engine.IO is a digit and a text. */
@@ -62,6 +65,7 @@ const gateway = {
     `{"type":"channel.publish","channel":"${channel}","data":${data}}`,
   answers: true,
   answered: (text: string) => text.split('"channel.published"').length - 1,
+  beat: { text: '{"type":"presence.heartbeat"}', answer: '"presence.heartbeat_ack"' },
 };
 
 const fixed: Wire = {

@@ -50,7 +50,7 @@ Deno.serve({
     if (name !== null) channelOf(name).sockets.add(socket);
     socket.send('{"type":"ready"}');
   };
-  socket.onmessage = ({ data }) => publish(data);
+  socket.onmessage = ({ data }) => data === "ping" ? socket.send("pong") : publish(data);
   if (name !== null) socket.onclose = () => channelOf(name).sockets.delete(socket);
   return response;
 });

@@ -23,6 +23,7 @@ new WebSocketServer({ server, perMessageDeflate: false }).on(
     }
     socket.on("message", (bytes: Uint8Array) => {
       const text = `${bytes}`;
+      if (text === "ping") return socket.send("pong");
       const space = text.indexOf(" ");
       const data = text.slice(space + 1);
       for (const subscriber of channelOf(text.slice(0, space))) subscriber.send(data);

@@ -16,7 +16,8 @@ const server = globalThis.Bun.serve({
       if (socket.data.channel !== null) socket.subscribe(socket.data.channel);
       socket.send('{"type":"ready"}');
     },
-    message(_socket, text) {
+    message(socket, text) {
+      if (text === "ping") return socket.send("pong");
       const space = text.indexOf(" ");
       server.publish(text.slice(0, space), text.slice(space + 1));
     },

@@ -25,6 +25,7 @@ server.on("connection", (socket, request) => {
   }
   socket.on("message", (bytes) => {
     const text = bytes.toString();
+    if (text === "ping") return socket.send("pong");
     const space = text.indexOf(" ");
     const data = text.slice(space + 1);
     for (const subscriber of channelOf(text.slice(0, space))) subscriber.send(data);

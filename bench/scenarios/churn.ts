@@ -18,6 +18,10 @@ const SEED = 1;
 /** Share of the time after which histories are full, and memory is compared with that of the end. */
 const SETTLED = 0.2;
 const MIB = 2 ** 20;
+/** Minutes from which on everything that has a bound has reached it after that share of the time… */
+const LONG = 5;
+/** …and how many times as much of the heap may be in use in the end. */
+const MOST_GROWTH = 1.2;
 
 /** A short history, so that it is full soon and what grows is something else. */
 const PEER = gateway({
@@ -96,6 +100,10 @@ async function measured(stage: Stage): Promise<Row> {
     const { trouble } = result;
     if (trouble.length > 0) return { name, figures: {}, isVoid: trouble.join(", ") };
     const heapAfter = await server.heap();
+    if (minutes >= LONG && heapAfter > MOST_GROWTH * heapBefore) {
+      const [before, after] = [heapBefore, heapAfter].map((bytes) => (bytes / MIB).toFixed(1));
+      return { name, figures: {}, isVoid: `The heap grew from ${before} to ${after} MiB.` };
+    }
     return { name, figures: figuresOf(result, minutes, heapBefore, heapAfter) };
   } finally {
     await stage.end(load);

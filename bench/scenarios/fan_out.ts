@@ -66,7 +66,8 @@ async function section(stage: Stage, kind: Kind): Promise<Section> {
   for (const subscribers of sizes) {
     // What is under way takes longer to arrive, and a window must not see a part of it only.
     const times = Math.max(1, subscribers / USUAL);
-    const [seconds, warm] = [times * stage.scale.seconds, times * stage.scale.warm];
+    const seconds = times * stage.scale.seconds;
+    const warm = Math.max(stage.scale.warm, seconds / 2);
     const plan = { subscribers, publishers, inFlight, seconds, warm };
     const runs = peers.map((peer) => ({ peer, plan }));
     const what = `${kind.title}, ${show(subscribers)} subscribers`;

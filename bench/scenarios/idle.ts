@@ -13,6 +13,10 @@ const WS_FIXED = gateway({
 
 /** Seconds for which nothing happens: memory settles, and the CPU time of it is the idle one. */
 const QUIET = 3;
+/** Seconds between two signs of life of a client, as the gateway asks for by default. */
+const BEAT_INTERVAL = 15;
+/** Seconds for which they are measured: a beat of each takes longer, but they are alike. */
+const BEATING = 10;
 
 /** Opens them, leaves them alone, and sends each one message in the end. */
 export const idle: Scenario = {
@@ -25,6 +29,8 @@ export const idle: Scenario = {
       publishers: 1,
       isIdle: true,
       seconds: Math.min(QUIET, 2 * seconds),
+      beatInterval: BEAT_INTERVAL,
+      beatSeconds: Math.min(BEATING, 9 * seconds),
     };
     const peers = [
       BARE,
@@ -35,17 +41,23 @@ export const idle: Scenario = {
       WS_FIXED,
       ...(stage.scale.isShort ? [] : stage.others),
     ];
-    const figures = ({ memory, connecting, cpu, seconds }: Result) => ({
+    const figures = ({ memory, connecting, cpu, seconds, beats }: Result) => ({
       memory: (memory.end - memory.before) / idle / 1024,
       rate: idle / connecting.seconds,
       connect: connecting.cpu * 1e6 / idle,
       server: 100 * cpu / seconds,
+      // Where the server asks, nothing is said of what a client costs that speaks by itself.
+      ...beats.answered > 0 && {
+        beating: 100 * beats.cpu / beats.seconds,
+        beat: beats.cpu * 1e6 / beats.answered,
+      },
     });
     return [{
       name: "idle",
       title: "Idle connections",
       about: `${show(idle)} connections with one subscription each, 128 being opened at a time. ` +
-        "Memory is what the process has more of than before them. In the end each gets a message.",
+        "Memory is what the process has more of than before them. Then each says that it lives every " +
+        `${BEAT_INTERVAL} s, as @push/client does, and is answered. In the end each gets a message.`,
       columns: [
         { key: "memory", title: "KiB a connection", digits: 1 },
         { key: "byBare", title: "× bare", digits: 2 },
@@ -53,6 +65,8 @@ export const idle: Scenario = {
         { key: "rate", title: "connects/s", digits: 0 },
         { key: "connect", title: "CPU a connect, µs", digits: 0 },
         { key: "server", title: "idle CPU, % of a core", digits: 1 },
+        { key: "beating", title: "with heartbeats, %", digits: 1 },
+        { key: "beat", title: "CPU a heartbeat, µs", digits: 0 },
       ],
       rows: await stage.compare("idle", peers.map((peer) => ({ peer, plan })), figures, [
         { key: "byBare", of: "memory", base: BARE },

@@ -1,10 +1,16 @@
 /** More than a server can send. */
-import { BARE, FIXED_OFF, FIXED_ON, ON, TURN } from "../peers/mod.ts";
+import { BARE, FIXED_OFF, FIXED_ON, gateway, ON, TURN } from "../peers/mod.ts";
 import type { Scenario } from "../scenario.ts";
 import { show } from "../figures.ts";
 import { figuresOf, P99, PEAK, SERVER } from "./columns.ts";
 
-const PEERS = [BARE, TURN, ON, FIXED_ON, FIXED_OFF];
+/** At most once what waits is kept as history only; and all of it has to come. */
+const ROOMY_OFF = gateway({
+  name: FIXED_OFF.name,
+  wire: "fixed",
+  options: { push: { delivery: { historySize: 10_000 } } },
+});
+const PEERS = [BARE, TURN, ON, FIXED_ON, ROOMY_OFF];
 /** Longer than other runs: it is about what grows. */
 const TIMES = 2;
 /** What came too late comes in this time, in seconds. */
@@ -16,14 +22,13 @@ export const overload: Scenario = {
   about: "memory of a server that is asked for more than it can send",
   async run(stage) {
     const { overload, subscribers, seconds } = stage.scale;
-    const plan = { rate: overload, seconds: TIMES * seconds, patience: PATIENCE };
+    const warm = seconds / 2;
+    const plan = { rate: overload, seconds: TIMES * seconds, warm, patience: PATIENCE };
     return [{
       name: "overload",
       title: "Overload",
       about: `${show(overload)} publishes a second to ${show(subscribers)} subscribers for ` +
-        `${
-          show(plan.seconds + stage.scale.warm)
-        } s, one frame a message on the fixed wire. What came ` +
+        `${show(plan.seconds + warm)} s, one frame a message on the fixed wire. What came ` +
         "too late came in the end.",
       columns: [
         PEAK,
