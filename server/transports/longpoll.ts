@@ -76,8 +76,11 @@ interface Streaming {
   readonly onDrain: () => void;
 }
 
-/** Notices (presence, gaps) kept for a poller between two polls; the oldest go first. */
+/** Notices kept for a poller between two polls, above which those of presence go, the oldest first… */
 const MAX_NOTICES = 1000;
+const PRESENCE = '{"type":"presence_';
+/** …and above which it is closed: the others must not be lost, and who comes back hears them again. */
+const MOST_NOTICES = 2000;
 
 /**
  * The way out to one long-poller: it takes messages only while a poll waits, and answers that poll
@@ -195,8 +198,9 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
-    const isLate = this.#streaming === undefined && this.#frames.length >= MAX_NOTICES;
-    if (count === 0 && isLate) this.#length -= this.#frames.shift()!.length;
+    const isLate = this.#streaming === undefined &&
+      this.#frames.length - this.#messages >= MAX_NOTICES;
+    if (isLate && count === 0 && !this.#makeRoom()) return this.close("slow_consumer");
     const isFirst = this.#messages === 0;
     this.#frames.push(text);
     this.#length += text.length;
@@ -250,6 +254,13 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
 
   #answer(): void {
     if (this.#waiting !== undefined) this.#release(this.#take());
+  }
+
+  /** Makes room for one notice more; returns whether there is any. */
+  #makeRoom(): boolean {
+    const at = this.#frames.findIndex((frame) => frame.startsWith(PRESENCE));
+    if (at >= 0) this.#length -= this.#frames.splice(at, 1)[0].length;
+    return this.#frames.length - this.#messages < MOST_NOTICES;
   }
 
   #take(): string[] {

@@ -52,6 +52,8 @@ export interface SocketOwner {
 const OPEN = 1;
 /** A reason travels in a control frame of at most 125 bytes (RFC 6455 section 5.5). */
 const MAX_REASON = 120;
+/** Most bytes that a UTF-16 unit takes in UTF-8. */
+const UNIT_BYTES = 3;
 /** Bytes that wait in a socket above which it takes no messages: they wait better in the log. */
 const MAX_AHEAD = 65_536;
 /** Milliseconds until a parked socket is looked at, doubling… */
@@ -91,7 +93,8 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
   #isOver = false;
   /**
    * Characters that may be sent before its buffer is looked at again, which costs a call into the
-   * runtime: at most so much more is in it than was seen.
+   * runtime: at most so much more is in it than was seen. Below 0, what messages took beyond: one batch
+   * of them may be more than all that may wait, and no client is slow for that.
    */
   #room = 0;
   /** What is to leave at the end of this turn. */
@@ -137,8 +140,12 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     if (this.#closed) return;
     const { turn, texts, batches, maxBufferedBytes } = this.#terms;
     const before = this.#gathered;
-    this.#room -= text.length;
-    if (count > 0) turn.sends(before === undefined ? 1 : 0, text.length);
+    if (count > 0) {
+      this.#room -= text.length;
+      turn.sends(before === undefined ? 1 : 0, text.length);
+    } else if (this.#room > 0) {
+      this.#room = Math.max(this.#room - text.length, 0);
+    }
     if (!this.#batching && this.#socket.sendAll === undefined) {
       return this.#write(text);
     }
@@ -147,7 +154,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
       turn.flush(this);
       this.#gathered = (this.#batching ? batches : texts).begin(text, count);
     }
-    if (this.#gathered.length > maxBufferedBytes) this.close("slow_consumer");
+    if (this.#gathered.length > maxBufferedBytes + this.#excess) this.close("slow_consumer");
   }
 
   /** See {@linkcode Buffering.waiting}. */
@@ -216,6 +223,11 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     this.#parked = undefined;
   }
 
+  /** Characters of messages that it was sent beyond its room. */
+  get #excess(): number {
+    return Math.max(-this.#room, 0);
+  }
+
   get #mostAhead(): number {
     return Math.min(this.#terms.maxBufferedBytes / 4, MAX_AHEAD);
   }
@@ -233,7 +245,8 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     }
     if (this.#room > 0) return;
     const { bufferedAmount } = socket;
-    if (bufferedAmount > this.#terms.maxBufferedBytes) this.close("slow_consumer");
+    const most = this.#terms.maxBufferedBytes + UNIT_BYTES * this.#excess;
+    if (bufferedAmount > most) this.close("slow_consumer");
     else this.#note(bufferedAmount);
   }
 

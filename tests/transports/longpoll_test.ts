@@ -107,10 +107,37 @@ Deno.test("LongPollConnection: closed, it answers what waits and takes no more",
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("LongPollConnection: the notices that it keeps are bounded, and the oldest go first", async () => {
+Deno.test("LongPollConnection: the presence events that it keeps are bounded, and the oldest go first", async () => {
   const { connection, poll } = make();
-  for (let n = 0; n < 5000; n++) connection.send(`{"notice":${n}}`, 0);
-  const notices = await poll();
-  assertEquals(notices.length, 1000);
-  assertEquals(notices.at(-1), { notice: 4999 });
+  for (let n = 0; n < 5000; n++) connection.send(`{"type":"presence_join","n":${n}}`, 0);
+  const events = await poll();
+  assertEquals(events.length, 1000);
+  assertEquals(events.at(-1), { type: "presence_join", n: 4999 });
+});
+
+Deno.test("LongPollConnection: for presence events neither a message goes nor a word of what is lost", async () => {
+  const { connection, poll, clock } = make();
+  const first = poll();
+  connection.send('{"type":"channel_message","seq":1}', 1);
+  connection.send('{"type":"channel.gap","seq":0}', 0);
+  for (let n = 0; n < 2000; n++) connection.send(`{"type":"presence_join","n":${n}}`, 0);
+  assertEquals(connection.capacity, 2);
+  connection.send('{"type":"channel_message","seq":2}', 1);
+  await clock.turn();
+  const came: { type: string; seq?: number }[] = await first;
+  const kept = came.filter(({ type }) => type !== "presence_join");
+  assertEquals(kept.map(({ type, seq }) => [type, seq]), [
+    ["channel_message", 1],
+    ["channel.gap", 0],
+    ["channel_message", 2],
+  ]);
+  assertEquals(came.length, 2 + 1000);
+});
+
+Deno.test("LongPollConnection: one that never asks for what it must be told is closed in the end", () => {
+  const { connection, closes } = make();
+  for (let n = 0; n < 2000; n++) connection.send(`{"type":"channel.gap","n":${n}}`, 0);
+  assertEquals(closes, []);
+  connection.send('{"type":"channel.gap"}', 0);
+  assertEquals(closes, ["slow_consumer"]);
 });

@@ -47,3 +47,31 @@ for (const websocket of ["deno", "ws"] as const) {
     });
   }
 }
+
+for (const websocket of ["deno", "ws"] as const) {
+  for (const wire of ["fixed", "extended"] as const) {
+    Deno.test(`over ${websocket} (${wire}): who reads is not slow, however much comes at once`, async () => {
+      const limits = { maxMessageBytes: 32_768, maxBufferedBytes: 32_768 };
+      await using gateway = await startGateway({ websocket, push: { limits } });
+      const open = async (instance: string): Promise<WireClient> => {
+        if (wire === "fixed") return await WireClient.open(`${gateway.ws}?client_id=ann`);
+        return (await WireClient.connect(gateway.ws, { client_id: "ann", instance }))[0];
+      };
+      const first = await open("a");
+      await first.subscribe("news");
+      const largest = "x".repeat(32_766);
+      await gateway.gateway.publish("news", largest);
+      assertEquals((await first.next("channel_message")).data, largest);
+      await first.settled();
+      await first.close();
+
+      for (let n = 0; n < 600; n++) await gateway.gateway.publish("news", n);
+      await using again = await open("b");
+      await again.subscribe("news");
+      const wanted = [largest, ...Array.from({ length: 600 }, (_, n) => n)];
+      const got = await again.take(wanted.length, "channel_message");
+      assertEquals(got.map(({ data }) => data), wanted);
+      await again.settled();
+    });
+  }
+}

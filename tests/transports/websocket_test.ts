@@ -148,6 +148,24 @@ Deno.test("WebSocketConnection: a turn that brings more than the limit ends it",
   assertEquals(socket.closes.map(([code]) => code), [4008]);
 });
 
+Deno.test("WebSocketConnection: messages may be more than may wait; answers behind them may not", () => {
+  for (const batching of [false, true]) {
+    const { connection, socket } = make(batching);
+    assertEquals(connection.capacity, Infinity);
+    connection.send(`[${"x".repeat(3 * LIMIT)}]`, 2);
+    socket.bufferedAmount = 3 * LIMIT;
+    connection.send('{"answer":1}', 0);
+    connection.flush();
+    assertEquals(socket.closes, []);
+    for (let n = 0; n < 10; n++) {
+      connection.send(`"${"x".repeat(LIMIT)}"`, 0);
+      connection.flush();
+      socket.bufferedAmount += LIMIT;
+    }
+    assertEquals(socket.closes.map(([code]) => code), [4008]);
+  }
+});
+
 Deno.test("WebSocketConnection: one that is closed with a full buffer is closed once", () => {
   const { connection, socket, calls, metrics } = make(true);
   connection.send('{"a":1}', 0);
