@@ -216,6 +216,8 @@ export class Stream {
     const { epoch, seq } = frame;
     if (this.#state !== "flowing") {
       if (this.#early.length < MAX_EARLY) this.#early.push({ frame, key });
+      // Where nothing comes again, the next position would say that what is left out is settled.
+      else if (this.#epoch === undefined) this.#context.restart(this.channel, {});
       return;
     }
     if (epoch !== this.#epoch) this.#continue(epoch, seq - 1, undefined);

@@ -675,6 +675,27 @@ Deno.test("what is settled while the gateway goes back is not acknowledged for t
   assertEquals(stream.takeAck()?.ranges, [2, 3]);
 });
 
+Deno.test("where more comes before an answer than is kept, the connection is made anew", () => {
+  const restarts: unknown[] = [];
+  const stream = new Stream("a", {
+    send() {},
+    subscribe() {},
+    isHeld: () => false,
+    isOrdered: () => false,
+    restart: (...restart) => restarts.push(restart),
+    tell() {},
+    settled() {},
+  });
+  stream.ask(new Tab("asks", 1, []), 1, {});
+  for (const seq of upTo(4097)) {
+    assertEquals(restarts, []);
+    const place = { channel: "a", epoch: "e", seq, event_id: `${seq}` };
+    const rest = { type: "channel_message", data: 0, timestamp: 0, source: "x" } as const;
+    stream.receive({ ...place, ...rest, target: null }, undefined);
+  }
+  assertEquals(restarts, [["a", {}]]);
+});
+
 Deno.test("what any script says in the channel of the tabs, or writes in their storage, harms nobody", async () => {
   await using served = await startGateway();
   const browser = new TabBrowser();
