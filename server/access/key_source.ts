@@ -54,10 +54,11 @@ export class ChangingKeys implements KeySource {
   readonly #clock: Clock;
   readonly #failed: (error: unknown) => void;
   #set: KeySet | undefined;
-  /** Unix milliseconds of the last reading that succeeded, and of the next that may be tried. */
+  /** Unix milliseconds of the last reading that succeeded, and of the last that did not. */
   #readAt = 0;
-  #retryAt = -Infinity;
-  #askAgainAt = -Infinity;
+  #failedAt = -Infinity;
+  /** When a name that the set does not have was asked for last. */
+  #askedAt = -Infinity;
   /** What was asked of the present set, right after it was read, and is not in it. */
   readonly #unknown = new Set<string>();
   #reading: Promise<boolean> | undefined;
@@ -84,17 +85,17 @@ export class ChangingKeys implements KeySource {
   /** See {@linkcode KeySource.find}. */
   async find(header: TokenHeader): Promise<PublicKey | undefined> {
     const now = this.#clock.now();
-    // A clock that went back counts as one that went on.
-    const isOld = this.#set === undefined || Math.abs(now - this.#readAt) >= MAX_AGE;
-    if (isOld && now >= this.#retryAt) await this.#read();
+    const isOld = this.#set === undefined || isPast(this.#readAt, MAX_AGE, now);
+    const pause = this.#set === undefined ? RETRY_PAUSE : COOL_DOWN;
+    if (isOld && isPast(this.#failedAt, pause, now)) await this.#read();
     if (this.#set === undefined) throw unavailable();
     const found = this.#set.find(header);
     const { kid } = header;
     if (found !== undefined || kid === undefined) return found;
     if (this.#set.has(kid) || this.#unknown.has(kid)) return undefined;
     // Who sends tokens with names that nobody has must not make it ask each time.
-    if (this.#reading === undefined && now < this.#askAgainAt) throw unavailable();
-    this.#askAgainAt = now + COOL_DOWN;
+    if (this.#reading === undefined && !isPast(this.#askedAt, COOL_DOWN, now)) throw unavailable();
+    this.#askedAt = now;
     if (!await this.#read()) throw unavailable();
     const again = this.#set.find(header);
     if (again === undefined && this.#unknown.size < MOST_UNKNOWN) this.#unknown.add(kid);
@@ -111,8 +112,7 @@ export class ChangingKeys implements KeySource {
       this.#take(await this.#load());
       return true;
     } catch (error) {
-      const pause = this.#set === undefined ? RETRY_PAUSE : COOL_DOWN;
-      this.#retryAt = this.#clock.now() + pause;
+      this.#failedAt = this.#clock.now();
       this.#failed(error);
       return false;
     }
@@ -160,6 +160,11 @@ async function readText({ body }: Response): Promise<string> {
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
+}
+
+/** Whether so long has passed since a moment. A clock that went back counts as one that went on. */
+function isPast(since: number, milliseconds: number, now: number): boolean {
+  return Math.abs(now - since) >= milliseconds;
 }
 
 function unavailable(): PushError {

@@ -90,7 +90,7 @@ export class Tickets {
   }
 
   async #take(hash: string): Promise<string | undefined> {
-    const { cluster, clock } = this.#parts;
+    const { cluster } = this.#parts;
     const kept = this.#drop(hash);
     if (cluster !== undefined) {
       return await cluster.take(PREFIX + hash).catch((error) => {
@@ -99,15 +99,20 @@ export class Tickets {
         throw error;
       });
     }
-    return kept !== undefined && clock.now() < kept.until ? kept.text : undefined;
+    return kept === undefined || this.#isOver(kept) ? undefined : kept.text;
   }
 
   #forget(): void {
-    const now = this.#parts.clock.now();
-    for (const [hash, { until }] of this.#kept) {
-      if (now < until) return;
+    for (const [hash, kept] of this.#kept) {
+      if (!this.#isOver(kept)) return;
       this.#drop(hash);
     }
+  }
+
+  /** Nobody has longer than a ticket lives: else the clock was set back. */
+  #isOver({ until }: Kept): boolean {
+    const left = until - this.#parts.clock.now();
+    return left <= 0 || left > this.#parts.ttl;
   }
 
   #drop(hash: string): Kept | undefined {

@@ -22,6 +22,8 @@ export class PublishGate {
   #last = 0;
   #comesAt = 0;
   #patientUntil = 0;
+  /** When it was asked last. */
+  #askedAt = 0;
 
   /** @param now Unix milliseconds */
   constructor(terms: BucketTerms, now: number) {
@@ -36,6 +38,7 @@ export class PublishGate {
    */
   pass(now: number, requestId: number | undefined, size: number): number {
     if (this.#terms.rate === 0) return 0;
+    this.#follow(now);
     const isBehind = this.#first > 0 && requestId !== undefined && requestId > this.#first &&
       now < this.#patientUntil && !this.#isAgain(now, requestId);
     if (!isBehind && this.#bucket.pay(now, size)) {
@@ -53,6 +56,14 @@ export class PublishGate {
       }
     }
     return wait;
+  }
+
+  /** A clock that is set back takes the waits with it: nobody waits longer for that. */
+  #follow(now: number): void {
+    const back = Math.max(this.#askedAt - now, 0);
+    this.#comesAt -= back;
+    this.#patientUntil -= back;
+    this.#askedAt = now;
   }
 
   /** Whether this one was refused before, and now comes before the first that was. */

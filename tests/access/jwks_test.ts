@@ -134,6 +134,26 @@ Deno.test("the last good keys are used while no others can be read", async () =>
   assertEquals(await codeOf(issuer), "token_invalid", "its key was withdrawn");
 });
 
+Deno.test("keys are asked for again however far the clock was set back", async () => {
+  await using server = new KeyServer();
+  const [issuer, other] = [await Issuer.make("ES384", "one"), await Issuer.make("ES384", "two")];
+  const { clock, codeOf } = await open(server.url, { algorithms: ["ES384"] });
+  server.answer = () => new Response(null, { status: 503 });
+  assertEquals(await codeOf(issuer), "unavailable");
+  clock.jump(-3_600_000);
+  server.answer = undefined;
+  server.keys = [issuer.jwk];
+  assertEquals(await codeOf(issuer), "ann");
+  assertEquals(await codeOf(other), "token_invalid");
+  server.keys = [issuer.jwk, other.jwk];
+  await clock.advance(600_000);
+  assertEquals(await codeOf(other), "ann");
+  const third = await Issuer.make("ES384", "three");
+  server.keys = [third.jwk];
+  clock.jump(-3_600_000);
+  assertEquals(await codeOf(third), "ann", "another name is looked for");
+});
+
 Deno.test("an issuer that does not answer is given up after five seconds", async () => {
   await using server = new KeyServer();
   const issuer = await Issuer.make("ES256", "one");

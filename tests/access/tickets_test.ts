@@ -80,6 +80,15 @@ Deno.test("tickets differ, and those that nobody uses are forgotten", async () =
   assertEquals((await first.redeem(await first.issue(ANN))).subject, "ann");
 });
 
+Deno.test("tickets of before the clock was set back are over", async () => {
+  const { clock, first } = make(1);
+  const before = await first.issue(ANN);
+  for (let i = 1; i < 2_500; i++) await first.issue(ANN);
+  clock.jump(-3_600_000);
+  await isInvalid(first, before);
+  assertEquals((await first.redeem(await first.issue(ANN))).subject, "ann");
+});
+
 for (const nodes of [1, 2] as const) {
   const where = nodes === 1 ? "in one process" : "at any node";
 

@@ -33,6 +33,18 @@ Deno.test("PublishGate: the rest of what is sent again is behind another one tha
   assertEquals([5, 6].map((id) => gate.pass(4_000, id, 1)), [0, 0]);
 });
 
+Deno.test("PublishGate: nobody waits longer because the clock was set back", () => {
+  const hour = 3_600_000;
+  const gate = new PublishGate({ rate: 10, burst: 2 }, hour);
+  for (const id of [1, 2]) assertEquals(gate.pass(hour, id, 1), 0);
+  const wait = gate.pass(hour, 3, 1);
+  assert(wait > 0);
+  assert(gate.pass(0, 4, 1) > 0, "what is behind stays behind");
+  assertEquals(gate.pass(wait, 4, 1), 0, "3 was given up");
+  for (const id of [5, 6, 7, 8]) gate.pass(wait, id, 1);
+  assertEquals(gate.pass(10_000, 9, 1), 0, "nothing of that came again");
+});
+
 Deno.test("PublishGate: over any line that keeps the order, what passes is ascending but for what came again", () => {
   const seed = 5;
   const random = seededRandom(seed).bytes;
