@@ -48,10 +48,12 @@ export class Handover implements NodesHost {
       const session = attached(key);
       if (session !== undefined) {
         const { claim } = session;
+        // By a clock that was set back it is not known how long this one has been there.
+        const since = context.clock.now() - session.askedAt;
         // A busy node may hear of an attempt after another node has heard of the next one.
         const isNewer = claim?.instance === instance
           ? claim.attempt > attempt
-          : context.clock.now() - session.askedAt < age;
+          : since >= 0 && since < age;
         return isNewer ? "newer" : session.generation;
       }
       const unsaved = writes.unsaved(key);

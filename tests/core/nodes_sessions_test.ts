@@ -142,6 +142,17 @@ Deno.test(
 );
 
 Deno.test(
+  "a client that comes to another node after the clock was set back is the newer one",
+  overNodes({}, async (w) => {
+    const old = await w.subscriber(0, "bob", "c");
+    w.clock.jump(-3_600_000);
+    const bob = await w.subscriber(1, "bob", "c");
+    await w.publish(0, "c", 1);
+    assertEquals([old.closed, bob.closed, bob.data], ["replaced", undefined, [1]]);
+  }),
+);
+
+Deno.test(
   "a client whose older attempt a busy node hears of late keeps the newer one",
   overNodes({ nodes: 3 }, async (w) => {
     await w.connect(0, "bob", { instance: "i", attempt: 1 });
