@@ -29,6 +29,8 @@ interface Group {
 
 const MAX_COMMIT_COUNT = 1000;
 const MAX_COMMIT_CHARACTERS = 256 * 1024;
+/** Drafts in a row that the store has no room for, after which it is not asked for each of the others. */
+const MOST_REFUSED = 3;
 
 /**
  * The way into one log: publishes are committed in the order they came, one commit at a time; while
@@ -85,12 +87,29 @@ export class Publisher {
       const { epoch, appended } = await this.#parts.append(drafts);
       return appended.map(({ seq, duplicate }) => ({ epoch, seq, duplicate }));
     } catch (cause) {
-      this.#parts.failed(drafts.length);
       const error = cause instanceof PushError
         ? cause
         : new PushError("internal", undefined, { cause });
+      // None was stored: perhaps one is too large, and it need not be anybody else's.
+      if (error.code === "store_full" && drafts.length > 1) return await this.#appendEach(drafts);
+      this.#parts.failed(drafts.length);
       return drafts.map(() => error);
     }
+  }
+
+  async #appendEach(drafts: readonly Draft[]): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    let refused = 0;
+    for (const draft of drafts) {
+      const [outcome] = await this.#append([draft]);
+      outcomes.push(outcome);
+      refused = outcome instanceof PushError ? refused + 1 : 0;
+      if (refused < MOST_REFUSED) continue;
+      const rest = drafts.slice(outcomes.length);
+      this.#parts.failed(rest.length);
+      return [...outcomes, ...rest.map(() => outcome)];
+    }
+    return outcomes;
   }
 
   /** Hands the outcomes of a commit to those whose drafts were in it. */

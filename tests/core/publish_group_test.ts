@@ -149,7 +149,7 @@ Deno.test(
     const ann = await w.extended("ann");
     let appends = 0;
     w.interposed.before = ({ operation }) => {
-      if (operation === "append" && ++appends === 2) throw new PushError("store_full");
+      if (operation === "append" && ++appends === 2) throw new PushError("unavailable");
     };
     // Two and a half commits; no group ends where one of them does.
     ann.say(...publishes("c", 2500));
@@ -157,7 +157,7 @@ Deno.test(
     const all = inOrder(ann);
     assertEquals(all.length, 2500);
     assertEquals(all.slice(0, 1000), numbers(1, 1000));
-    assertEquals(all.slice(1000, 2000), Array(1000).fill("store_full"));
+    assertEquals(all.slice(1000, 2000), Array(1000).fill("unavailable"));
     assertEquals(all.slice(2000), numbers(1001, 1500));
     await w.pass(1000);
     assertEquals(bob.data, [...numbers(1, 1000), ...numbers(2001, 2024)], "a window of them");

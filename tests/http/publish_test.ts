@@ -124,6 +124,23 @@ Deno.test("publish: what is wrong with one message is its own answer, and the ot
   assertEquals(head, seq, "of a body that is refused as a whole nothing is stored");
 });
 
+Deno.test("publish: one that the store has no room for costs the messages of others nothing", async () => {
+  const limits = { maxMessageBytes: 2048 };
+  const delivery = { maxChannelBytes: 2048, historyBytes: 2048 };
+  await using gateway = await startGateway({ push: { ...QUIET, limits, delivery } });
+  // With what each message counts beside its payload.
+  const large = "x".repeat(2046);
+  const url = `${gateway.http}/api/push/publish`;
+  const publish = async (...data: unknown[]): Promise<unknown[]> => {
+    const body = data.map((each) => ({ channel: "a", data: each }));
+    return outcomes((await ask(url, { body })).body as unknown as Frame[]);
+  };
+  const full = "store_full";
+  assertEquals(await publish(1, large, 2, large, large, 3), [1, full, 2, full, full, 3]);
+  assertEquals(await publish(large, large, large, 4), [full, full, full, full], "it seems full");
+  assertEquals(await publish(5), [4]);
+});
+
 Deno.test("publish: a body of several messages that is refused as a whole stores none of them", async () => {
   await using gateway = await startGateway({ push: QUIET });
   const url = `${gateway.http}/api/push/publish`;
