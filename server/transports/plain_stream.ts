@@ -97,6 +97,8 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
     if (events === "" || this.#closed) return;
     this.#events = "";
     this.#stream.write(events);
+    // It may have shown that the reader is stuck: then nothing of it was written.
+    if (this.#closed) return;
     const moved = [...this.#moved];
     this.#moved.clear();
     for (const channel of moved) this.#host.written(channel, this.#places.get(channel)!);
@@ -106,6 +108,7 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
   close(code: Code | "normal"): void {
     if (this.#closed) return;
     this.flush();
+    if (this.#closed) return;
     this.#closed = true;
     this.#stream.end();
     this.#host.ended(code);
