@@ -19,6 +19,7 @@ import {
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { EVENT_NAMES, type GatewayEvent, type GatewayEvents, Listeners } from "./events.ts";
 import { byteLength } from "./dialog/fields.ts";
+import type { Arrived } from "./http/head.ts";
 import { Hosts } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { doubtsOf } from "./options/doubts.ts";
@@ -251,14 +252,14 @@ export class Gateway {
       upgrader: denoUpgrader,
     });
 
-  #answer(hosts: Hosts, request: Request, arrival: Arrival): Promise<Response> {
+  #answer(hosts: Hosts, request: Arrived, arrival: Arrival): Promise<Response> {
     const isOpening = this.#push === undefined && this.#stopping === undefined;
     return isOpening
       ? this.#answerLater(hosts, request, arrival)
       : this.#answerNow(hosts, request, arrival);
   }
 
-  async #answerLater(hosts: Hosts, request: Request, arrival: Arrival): Promise<Response> {
+  async #answerLater(hosts: Hosts, request: Arrived, arrival: Arrival): Promise<Response> {
     let failed = false;
     try {
       await this.#open();
@@ -271,7 +272,7 @@ export class Gateway {
 
   #answerNow(
     hosts: Hosts,
-    request: Request,
+    request: Arrived,
     { remote, secure, upgrader }: Arrival,
     failed = false,
   ): Promise<Response> {

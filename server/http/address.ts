@@ -14,12 +14,19 @@ export interface Network {
   readonly prefix: number;
 }
 
+const OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const QUAD = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 const IPV4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
 // What IPv6 is written with (RFC 4291 section 2.2); the parser of URLs does the rest.
 const IPV6 = /^[\da-f:]+:[\da-f:.]*$/i;
 const NETWORK = /^([^/]+)(?:\/(\d{1,3}))?$/;
 /** `::ffff:0:0/96` (RFC 4291 section 2.5.5.2). */
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** Whether a text is an address of IPv4, written with dots alone: there is one form of that. */
+export function isQuad(text: string): boolean {
+  return QUAD.test(text);
+}
 
 /** Reads an address, without a port or brackets; `undefined` if it is none. */
 export function parseAddress(text: string): AddressBytes | undefined {

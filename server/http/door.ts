@@ -3,11 +3,12 @@ import type { Authenticator, AuthRequest } from "../access/authenticator.ts";
 import { EVERYBODY, type Identity } from "../access/identity.ts";
 import { bearerToken } from "../access/secrets.ts";
 import type { Tickets } from "../access/tickets.ts";
+import type { RequestHead } from "./head.ts";
 import type { Peer } from "./peer.ts";
 
-/** A request, as far as it says who sent it. */
-export interface Visitor {
-  readonly request: Request;
+/** A request, or only its head, as far as it says who sent it. */
+export interface Visitor<Of extends RequestHead = Request> {
+  readonly request: Of;
   readonly url: URL;
   readonly peer: Peer;
 }
@@ -49,7 +50,7 @@ export class Door {
    *
    * @throws {PushError} as {@linkcode Authenticator.identify}
    */
-  identify(visitor: Visitor, { token, ticket }: Shown = {}): Promise<Identity> {
+  identify(visitor: Visitor<RequestHead>, { token, ticket }: Shown = {}): Promise<Identity> {
     const shown = token ?? bearerToken(visitor.request.headers.get("authorization"));
     if (shown === undefined && ticket !== undefined) return this.#redeem(ticket);
     return this.#authenticator.identify(shown, this.about(visitor));
@@ -62,7 +63,7 @@ export class Door {
    * @throws {PushError} as {@linkcode Authenticator.identify}; `bad_request` for a token in the address
    *   where that is switched off
    */
-  async identifyAddress(visitor: Visitor): Promise<Identity> {
+  async identifyAddress(visitor: Visitor<RequestHead>): Promise<Identity> {
     return await this.identifyShown(visitor) ??
       await this.#authenticator.identify(undefined, this.about(visitor));
   }
@@ -71,7 +72,7 @@ export class Door {
    * The same; `undefined` if the request shows nothing and something is asked for. At once, and throws
    * at once, where that can be told at once.
    */
-  identifyShown(visitor: Visitor): Identity | undefined | Promise<Identity> {
+  identifyShown(visitor: Visitor<RequestHead>): Identity | undefined | Promise<Identity> {
     const { request, url } = visitor;
     const query = parameterOf(url, "token");
     if (query !== undefined && !this.#takesQuery) {
@@ -99,9 +100,9 @@ export class Door {
   }
 
   /** What a program that decides may know of a request; nothing where none does. */
-  about({ request, url, peer }: Visitor): AuthRequest | undefined {
+  about({ request, url, peer }: Visitor<RequestHead>): AuthRequest | undefined {
     if (!this.#authenticator.wantsRequest) return undefined;
-    const headers = new Headers(request.headers);
+    const headers = new Headers([...request.headers]);
     headers.delete("cookie");
     const bare = new URL(url);
     for (const name of ["token", "ticket"]) bare.searchParams.delete(name);

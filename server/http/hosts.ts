@@ -1,4 +1,5 @@
 import { hostInUrl } from "../options/formats.ts";
+import type { RequestHead } from "./head.ts";
 import { isOfThisMachine } from "./origins.ts";
 
 /** What is known of where a gateway listens. */
@@ -35,7 +36,7 @@ export class Hosts {
    * Whether a request may be answered. The first line of a request may name another host than the
    * field `Host` does (RFC 9112 section 3.2.2): both count.
    */
-  allows({ headers }: Request, url: URL): boolean {
+  allows({ headers }: RequestHead, url: URL): boolean {
     if (this.#allowed === undefined) return true;
     const field = headers.get("host");
     const { hostname } = url;

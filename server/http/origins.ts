@@ -1,4 +1,5 @@
 import { isLoopback } from "../options/options.ts";
+import type { RequestHead } from "./head.ts";
 
 /** What follows from the origin of a request. */
 export interface OriginVerdict {
@@ -43,7 +44,7 @@ export class Origins {
    *
    * @param secure whether it came over TLS: a page that did not is then none of the gateway's own
    */
-  judge(request: Request, url: URL, secure = false): OriginVerdict {
+  judge(request: RequestHead, url: URL, secure = false): OriginVerdict {
     const origin = request.headers.get("origin");
     const isAny = this.#allowed.has(ANY);
     if (origin === null) return isEmbedded(request) && !isAny ? EMBEDDED : NO_PAGE;
@@ -83,7 +84,7 @@ export class Origins {
 }
 
 /** Whether a browser asks what it may send. */
-export function isPreflight({ method, headers }: Request): boolean {
+export function isPreflight({ method, headers }: RequestHead): boolean {
   return method === "OPTIONS" && headers.has("access-control-request-method");
 }
 
@@ -103,7 +104,7 @@ export function preflight(): Response {
  * Whether a page of another origin has asked for it as for a picture or a frame (Fetch Metadata
  * Request Headers, W3C): browsers send no `Origin` then.
  */
-function isEmbedded({ headers }: Request): boolean {
+function isEmbedded({ headers }: RequestHead): boolean {
   const site = headers.get("sec-fetch-site");
   if (site !== "cross-site" && site !== "same-site") return false;
   return headers.get("sec-fetch-dest") !== "document";

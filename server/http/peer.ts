@@ -7,10 +7,12 @@ import {
   type AddressBytes,
   formatAddress,
   isIn,
+  isQuad,
   type Network,
   parseAddress,
   parseNetwork,
 } from "./address.ts";
+import type { HeaderFields } from "./head.ts";
 
 /** The other end of a request. */
 export interface Peer {
@@ -64,15 +66,17 @@ export function trustedProxies(entries: readonly string[]): TrustedProxies {
 export function peerOf(
   remote: string | undefined,
   secure: boolean,
-  headers: Headers,
+  headers: HeaderFields,
   trusted: TrustedProxies,
 ): Peer {
+  // What is written with dots alone is written in its one form.
+  if (trusted.length === 0 && remote !== undefined && isQuad(remote)) {
+    return { address: remote, secure };
+  }
   const bytes = remote === undefined ? undefined : parseAddress(remote);
   if (bytes === undefined) return { address: undefined, secure };
   if (!isTrusted(bytes, trusted)) {
-    // What is written with dots alone is written in its one form, or no address.
-    const isQuad = bytes.length === 4 && !remote!.includes(":");
-    return { address: isQuad ? remote : formatAddress(bytes), secure };
+    return { address: isQuad(remote!) ? remote : formatAddress(bytes), secure };
   }
   return {
     address: formatAddress(lastUntrusted(bytes, headers.get("x-forwarded-for"), trusted)),

@@ -11,6 +11,7 @@ import {
   presence,
   redrive,
 } from "./api.ts";
+import { type Arrived, type RequestHead, wholeOf } from "./head.ts";
 import { health, metrics } from "./health.ts";
 import type { Hosts } from "./hosts.ts";
 import { isPreflight, type Origins, preflight } from "./origins.ts";
@@ -84,9 +85,9 @@ const LOOKED_AT: ReadonlySet<string> = new Set(["/health", "/metrics", TICKET]);
 const EMPTY: Body = { frame: {}, text: "{}" };
 
 /** Answers one request. Never rejects. */
-export async function answer(parts: RouterParts, request: Request): Promise<Response> {
+export async function answer(parts: RouterParts, request: Arrived): Promise<Response> {
   // The address is made from the header Host, which may hold anything.
-  const url = URL.parse(request.url);
+  const url = parse(request.url);
   if (url === null) return fail("bad_request", "The address and the header Host make no URL.");
   if (!parts.hosts.allows(request, url)) {
     return await answerTo(parts, request, url, "host_not_allowed");
@@ -104,9 +105,21 @@ export async function answer(parts: RouterParts, request: Request): Promise<Resp
   return response;
 }
 
+/** The address that was parsed last: of all requests most are for the same. It may hold no secret. */
+let lastAddress = "";
+let lastUrl: URL | null = null;
+
+function parse(address: string): URL | null {
+  if (address === lastAddress) return lastUrl;
+  const url = URL.parse(address);
+  if (url === null || address.includes("?")) return url;
+  lastAddress = address;
+  return lastUrl = url;
+}
+
 function answerTo(
   parts: RouterParts,
-  request: Request,
+  request: Arrived,
   url: URL,
   refusal?: Code,
 ): Response | Promise<Response> {
@@ -120,7 +133,7 @@ function answerTo(
   }
 }
 
-function refuse(parts: RouterParts, request: Request, url: URL, error: unknown): Response {
+function refuse(parts: RouterParts, request: RequestHead, url: URL, error: unknown): Response {
   tell(parts, request, url, error);
   if (parts.push !== undefined) {
     const { metrics, limits } = parts.push.hub.context;
@@ -131,7 +144,12 @@ function refuse(parts: RouterParts, request: Request, url: URL, error: unknown):
 }
 
 /** Logs why a request was refused or could not be answered. */
-function tell({ path, log, audit, peer }: RouterParts, request: Request, url: URL, error: unknown) {
+function tell(
+  { path, log, audit, peer }: RouterParts,
+  request: RequestHead,
+  url: URL,
+  error: unknown,
+) {
   const { method } = request;
   const name = routeName(path, url.pathname);
   const surprise = unexpected(error);
@@ -159,33 +177,37 @@ function routeName(webSocket: string, pathname: string): string {
 /** Answers at once where nothing has to be waited for. */
 function route(
   { path, uptime, draining, failed, push, upgrader, peer }: RouterParts,
-  request: Request,
+  arrived: Arrived,
   url: URL,
 ): Response | Promise<Response> {
   const { pathname } = url;
-  const visitor = { request, url, peer };
-  if (pathname.startsWith("/api/") && isPreflight(request)) return preflight();
+  if (pathname.startsWith("/api/") && isPreflight(arrived)) return preflight();
   if (failed) {
-    if (pathname === SSE && isEventSource(request)) return comeBack("unavailable");
+    if (pathname === SSE && isEventSource(arrived)) return comeBack("unavailable");
     return fail("unavailable", "The gateway could not open its store.");
   }
   if (pathname === "/health" || pathname === "/metrics") {
-    const { method } = request;
+    const { method } = arrived;
     if (method !== "GET" && method !== "HEAD") {
       return fail("method_not_allowed", undefined, { allow: "GET, HEAD" });
     }
   }
-  if (pathname === "/health") return answerHealth(push, visitor, uptime, draining);
-  if (draining && pathname === SSE && isEventSource(request)) return comeBack("going_away");
+  if (pathname === "/health") {
+    return answerHealth(push, { request: arrived, url, peer }, uptime, draining);
+  }
+  if (draining && pathname === SSE && isEventSource(arrived)) return comeBack("going_away");
   if (draining && pathname !== "/metrics") return fail("going_away");
   if (push === undefined) return fail("not_found", "Push is switched off: set push.enabled.");
   // Before anything is looked at that may be a token.
   const { limits } = push.hub.context;
   const isBarred = limits.isBarred(peer.address);
-  if (isBarred && pathname === SSE && isEventSource(request)) return comeBack("too_many_failures");
+  if (isBarred && pathname === SSE && isEventSource(arrived)) return comeBack("too_many_failures");
   limits.checkFailures(peer.address);
+  if (pathname === path) {
+    return push.sockets.upgrade({ request: arrived, url, peer }, upgrader);
+  }
+  const visitor = { request: wholeOf(arrived), url, peer };
   if (pathname === "/metrics") return answerMetrics(push, visitor);
-  if (pathname === path) return push.sockets.upgrade(visitor, upgrader);
   if (pathname.startsWith(POLL) && !push.hub.context.settings.polling.enabled) {
     return fail("not_found", "Polling is switched off: set push.polling.enabled.");
   }
@@ -201,7 +223,7 @@ function route(
 /** `GET /health` */
 async function answerHealth(
   push: PushParts | undefined,
-  visitor: Visitor,
+  visitor: Visitor<RequestHead>,
   uptime: number,
   draining: boolean,
 ): Promise<Response> {
@@ -305,7 +327,7 @@ function vitalsOf({ hub, sockets, pollers, streams }: PushParts) {
 }
 
 /** Whether a request may see more than that the gateway lives. */
-async function mayLook({ hub, door }: PushParts, visitor: Visitor): Promise<boolean> {
+async function mayLook({ hub, door }: PushParts, visitor: Visitor<RequestHead>): Promise<boolean> {
   const { isProtected } = door.authenticator;
   // Those who only look whether it lives show nothing.
   if (isProtected && !visitor.request.headers.has("authorization")) return false;

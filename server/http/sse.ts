@@ -3,6 +3,7 @@ import { channelField, refuse } from "../dialog/fields.ts";
 import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { Door, Visitor } from "./door.ts";
+import type { RequestHead } from "./head.ts";
 import type { Session } from "../session/session.ts";
 import type { EventStream } from "../transports/event_stream.ts";
 import { isTooLong, type LogPlace, readPlaces } from "../transports/places.ts";
@@ -70,7 +71,7 @@ export async function plainStream(
 }
 
 /** Whether a request asks for nothing but events, as an `EventSource` does. */
-export function isEventSource({ method, headers }: Request): boolean {
+export function isEventSource({ method, headers }: RequestHead): boolean {
   return method === "GET" && headers.get("accept") === "text/event-stream";
 }
 

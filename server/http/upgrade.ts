@@ -4,6 +4,7 @@ import type { Hub } from "../hub.ts";
 import { type Door, parameterOf, type Visitor } from "./door.ts";
 import { Gathering } from "../transports/gathered.ts";
 import type { Socket } from "../transports/websocket.ts";
+import type { Arrived, RequestHead } from "./head.ts";
 import { Accepted, type AcceptedHost, type Newcomer } from "./accepted.ts";
 import { fail, json } from "./respond.ts";
 import type { SocketEvents, Upgrader } from "./upgrader.ts";
@@ -63,7 +64,7 @@ export class Sockets {
    * @throws {PushError} or rejects with one: `token_invalid`, `bad_request`, `too_many_connections`; the
    *   request is then not upgraded
    */
-  upgrade(visitor: Visitor, upgrader: Upgrader): Response | Promise<Response> {
+  upgrade(visitor: Visitor<Arrived>, upgrader: Upgrader): Response | Promise<Response> {
     const refusal = refuseUpgrade(visitor.request);
     if (refusal !== undefined) return refusal;
     const identity = this.#door.identifyShown(visitor);
@@ -71,7 +72,11 @@ export class Sockets {
     return identity.then((known) => this.#upgrade(visitor, upgrader, known));
   }
 
-  #upgrade(visitor: Visitor, upgrader: Upgrader, identity: Identity | undefined): Response {
+  #upgrade(
+    visitor: Visitor<Arrived>,
+    upgrader: Upgrader,
+    identity: Identity | undefined,
+  ): Response {
     const { request, url } = visitor;
     const clientId = parameterOf(url, "client_id");
     if (clientId !== undefined && !isClientId(clientId)) {
@@ -126,7 +131,7 @@ export class Sockets {
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** Why a request cannot be upgraded (RFC 6455 section 4.2.1), if it cannot. */
-function refuseUpgrade(request: Request): Response | undefined {
+function refuseUpgrade(request: RequestHead): Response | undefined {
   const { headers, method } = request;
   if (method !== "GET") return fail("method_not_allowed", undefined, { allow: "GET" });
   if (headers.get("upgrade")?.toLowerCase() !== "websocket") {

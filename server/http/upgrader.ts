@@ -1,4 +1,5 @@
 import type { LimitSettings } from "../options/settings.ts";
+import { type Arrived, wholeOf } from "./head.ts";
 import type { Socket } from "../transports/websocket.ts";
 import type { Timed, TimingWheel } from "../wheel.ts";
 
@@ -31,7 +32,7 @@ export interface Upgrader {
    * @returns the answer: 101
    */
   upgrade(
-    request: Request,
+    request: Arrived,
     terms: UpgradeTerms,
     accept: (socket: Socket) => SocketEvents,
   ): Response;
@@ -40,7 +41,7 @@ export interface Upgrader {
 /** Upgrades by the way that is built into Deno. */
 export const denoUpgrader: Upgrader = {
   upgrade(request, { limits, wheel }, accept) {
-    const { socket, response } = Deno.upgradeWebSocket(request, {
+    const { socket, response } = Deno.upgradeWebSocket(wholeOf(request), {
       idleTimeout: Math.ceil(limits.idleTimeout / 1000),
     });
     new DenoSocket(socket, wheel).begin(accept(socket));

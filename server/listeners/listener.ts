@@ -1,3 +1,4 @@
+import type { Arrived } from "../http/head.ts";
 import type { Upgrader } from "../http/upgrader.ts";
 
 /** What a server says of a request, as the second argument of a handler of `Deno.serve`. */
@@ -17,7 +18,7 @@ export interface Arrival {
 }
 
 /** Answers requests. Never rejects. */
-export type Handler = (request: Request, arrival: Arrival) => Promise<Response>;
+export type Handler = (request: Arrived, arrival: Arrival) => Promise<Response>;
 
 /** The gateway's own HTTP server. */
 export interface Listener {

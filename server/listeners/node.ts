@@ -11,14 +11,14 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Cancel, Clock } from "../clock.ts";
 import type { Log } from "../logging/log.ts";
-import { fail } from "../http/respond.ts";
+import { fail, failure } from "../http/respond.ts";
 import type { Upgrader } from "../http/upgrader.ts";
 import { AcceptWatch, type WatchPatience } from "./accept_watch.ts";
 import type { Certificate } from "./certificate.ts";
 import { GRACE, type Handler, type Listener, RELISTEN_DELAY } from "./listener.ts";
 import { denoError, mayListen } from "./node_errors.ts";
-import { BadRequest, requestOf, send } from "./node_bridge.ts";
-import { flushingBeforeClose, type WsClass, type WsServer, WsUpgrader } from "./ws_socket.ts";
+import { NodeHeading, send } from "./node_bridge.ts";
+import { owned, type WsClass, type WsServer, WsUpgrader } from "./ws_socket.ts";
 
 /** What a {@linkcode NodeListener} listens with. */
 export interface NodeTerms {
@@ -101,6 +101,7 @@ export class NodeListener implements Listener {
     this.#webSockets = webSockets;
     this.#address = terms;
     const onRequest: RequestListener = (incoming, response) => {
+      this.#limit(incoming.socket);
       this.#answer(incoming, response, NO_UPGRADER);
     };
     const patience = terms.patience ?? PATIENCE;
@@ -116,13 +117,19 @@ export class NodeListener implements Listener {
     const server = certificate === undefined
       ? createServer(options, onRequest)
       : secureServer(certificate, { ...options, handshakeTimeout: patience.head }, onRequest);
-    server.timeout = terms.longestHold + patience.stuck;
+    // A timer for each connection, of which most become WebSockets; others get theirs with a request.
+    server.timeout = 0;
     server.on("connection", (socket) => this.#accept(socket));
     server.on("upgrade", (incoming, socket, head) => {
       const upgrader = new WsUpgrader(this.#webSockets, incoming, socket, head);
       this.#answer(incoming, undefined, upgrader);
+      // From here on `node:http` does not hear errors any more.
+      if (!upgrader.isDone) socket.on("error", nothing);
     });
-    server.on("connect", (incoming) => this.#answer(incoming, undefined, NO_UPGRADER));
+    server.on("connect", (incoming, socket) => {
+      socket.on("error", nothing);
+      this.#answer(incoming, undefined, NO_UPGRADER);
+    });
     server.on("clientError", refuse);
     this.#server = server;
   }
@@ -139,7 +146,7 @@ export class NodeListener implements Listener {
     };
     const webSockets = new WebSocketServer({
       noServer: true,
-      WebSocket: flushingBeforeClose(WebSocket),
+      WebSocket: owned(WebSocket),
       clientTracking: false,
       perMessageDeflate: false,
       skipUTF8Validation: false,
@@ -208,8 +215,7 @@ export class NodeListener implements Listener {
     this.#watch.accepted();
     this.#sockets.add(socket);
     socket.on("close", this.#forget);
-    // What is to be known of a broken connection, its closing tells.
-    socket.on("error", nothing);
+    if (this.#terms.certificate !== undefined) socket.on("error", nothing);
   }
 
   /** @param response made when it is needed, for a connection that `node:http` has let go of */
@@ -222,6 +228,7 @@ export class NodeListener implements Listener {
     try {
       const answer = await this.#judge(incoming, response, upgrader);
       if (answer.status === 101) return;
+      if (response === undefined) this.#limit(incoming.socket);
       const way = incoming.socket.destroyed ? undefined : response ?? responseOn(incoming);
       if (way !== undefined) return await send(answer, incoming, way);
       incoming.socket.destroy();
@@ -234,23 +241,27 @@ export class NodeListener implements Listener {
     }
   }
 
-  async #judge(
+  #judge(
     incoming: IncomingMessage,
     response: ServerResponse | undefined,
     upgrader: Upgrader,
-  ): Promise<Response> {
-    const { hostname, port } = this.#address;
-    const here = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  ): Response | Promise<Response> {
     const secure = this.#terms.certificate !== undefined;
-    let request: Request;
+    const scheme = secure ? "https" : "http";
+    let request: NodeHeading;
     try {
-      request = requestOf(incoming, secure ? "https" : "http", here, response);
+      request = new NodeHeading(incoming, scheme, this.#address, response);
     } catch (error) {
-      if (error instanceof BadRequest) return fail("bad_request", error.message);
-      throw error;
+      return failure(error);
     }
     const remote = incoming.socket.remoteAddress;
-    return await this.#terms.handler(request, { remote, secure, upgrader });
+    return this.#terms.handler(request, { remote, secure, upgrader });
+  }
+
+  /** From here on a connection on which nothing goes on is closed. */
+  #limit(socket: Socket): void {
+    const { longestHold, patience = PATIENCE } = this.#terms;
+    socket.setTimeout(longestHold + patience.stuck);
   }
 
   /** Listens again on the same port; connections that were accepted live on. */
@@ -273,6 +284,7 @@ export class NodeListener implements Listener {
   }
 }
 
+/** What is to be known of a broken connection, its closing tells. */
 function nothing(): void {}
 
 /** A server that speaks TLS; connections that come later see a renewed certificate. */

@@ -4,59 +4,125 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { PushError } from "@push/client/protocol";
+import type { HeaderFields, Heading } from "../http/head.ts";
+import type { Listener } from "./listener.ts";
 
 /** Bytes of a body that nobody reads, up to which the answer is awaited before the cut. */
 const MOST_UNREAD = 16 * 1024 * 1024;
 const EVENT_STREAM = "text/event-stream";
 
 /** A request that is no `Request`: its address, a header field or its method cannot be one. */
-export class BadRequest extends Error {}
+export class BadRequest extends PushError {
+  /** @param detail what is wrong with it */
+  constructor(detail: string, options?: ErrorOptions) {
+    super("bad_request", detail, options);
+  }
+}
 
-/**
- * The request that arrived.
- *
- * @param scheme `http` or `https`
- * @param here host and port for one that names none, as HTTP/1.0 allows
- * @param response aborts the signal of the request if it is closed before it has been sent; without
- *   one nothing does
- * @throws {BadRequest} if there is no such `Request`
- */
-export function requestOf(
-  incoming: IncomingMessage,
-  scheme: string,
-  here: string,
-  response?: ServerResponse,
-): Request {
-  const { method = "GET", rawHeaders } = incoming;
-  const headers: [name: string, value: string][] = [];
+/** Header fields as they stood in the request. */
+class NodeFields implements HeaderFields {
+  /** Names and values in turn. */
+  readonly #raw: readonly string[];
+
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  get(name: string): string | null {
+    const raw = this.#raw;
+    let found: string | null = null;
+    for (let i = 0; i < raw.length; i += 2) {
+      if (!isNamed(raw[i], name)) continue;
+      found = found === null ? raw[i + 1] : `${found}, ${raw[i + 1]}`;
+    }
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+
+  *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
+    for (let i = 0; i < this.#raw.length; i += 2) yield [this.#raw[i], this.#raw[i + 1]];
+  }
+}
+
+/** The head of a request that arrived, of which a `Request` is made where that is needed. */
+export class NodeHeading implements Heading {
+  /** See {@linkcode RequestHead.method}. */
+  readonly method: string;
+  /** See {@linkcode RequestHead.url}: a URL, if the address and the header `Host` make one. */
+  readonly url: string;
+  /** See {@linkcode RequestHead.headers}. */
+  readonly headers: HeaderFields;
+  readonly #incoming: IncomingMessage;
+  readonly #response: ServerResponse | undefined;
+
+  /**
+   * @param scheme `http` or `https`
+   * @param here the host of one that names none, as HTTP/1.0 allows
+   * @param response aborts the signal of the request if it is closed before it has been sent; without
+   *   one nothing does
+   * @throws {BadRequest} if it does not name one host
+   */
+  constructor(
+    incoming: IncomingMessage,
+    scheme: string,
+    here: Listener["address"],
+    response: ServerResponse | undefined,
+  ) {
+    const target = incoming.url ?? "/";
+    const host = hostOf(incoming) || authorityOf(here);
+    const isPath = target.startsWith("/");
+    this.method = incoming.method ?? "GET";
+    this.url = isPath || target === "*"
+      ? `${scheme}://${host}${isPath ? "" : "/"}${target}`
+      : target;
+    this.headers = new NodeFields(incoming.rawHeaders);
+    this.#incoming = incoming;
+    this.#response = response;
+  }
+
+  /** See {@linkcode Heading.whole}. */
+  whole(): Request {
+    const { method, url } = this;
+    const hasBody = method !== "GET" && method !== "HEAD";
+    try {
+      return new Request(url, {
+        method,
+        headers: [...this.headers],
+        signal: this.#response === undefined ? null : signalOf(this.#response),
+        body: hasBody ? bodyOf(this.#incoming) : null,
+      });
+    } catch (cause) {
+      throw new BadRequest("The address and the header Host make no URL.", { cause });
+    }
+  }
+}
+
+/** The host that a request is for, if it names one. */
+function hostOf({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
   let host: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const [name, value] = [rawHeaders[i], rawHeaders[i + 1]];
-    headers.push([name, value]);
-    if (name.toLowerCase() !== "host") continue;
+    if (!isNamed(rawHeaders[i], "host")) continue;
     // Of two hosts a proxy may have meant the other one (RFC 9112 section 3.2).
     if (host !== undefined) throw new BadRequest("The header Host is there twice.");
-    host = value;
+    host = rawHeaders[i + 1];
   }
-  if (host === undefined && incoming.httpVersion !== "1.0") {
+  if (host === undefined && httpVersion !== "1.0") {
     throw new BadRequest("The header Host is missing.");
   }
-  const target = incoming.url ?? "/";
-  const isPath = target.startsWith("/");
-  const url = isPath || target === "*"
-    ? `${scheme}://${host || here}${isPath ? "" : "/"}${target}`
-    : target;
-  const hasBody = method !== "GET" && method !== "HEAD";
-  try {
-    return new Request(url, {
-      method,
-      headers,
-      signal: response === undefined ? null : signalOf(response),
-      body: hasBody ? bodyOf(incoming) : null,
-    });
-  } catch (cause) {
-    throw new BadRequest("The address and the header Host make no URL.", { cause });
-  }
+  return host;
+}
+
+function authorityOf({ hostname, port }: Listener["address"]): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
+/** @param lower name of a field in lower case */
+function isNamed(name: string, lower: string): boolean {
+  return name.length === lower.length && (name === lower || name.toLowerCase() === lower);
 }
 
 function signalOf(response: ServerResponse): AbortSignal {

@@ -22,6 +22,23 @@ export function textFrames(texts: readonly string[]): Buffer {
   return frames;
 }
 
+/** Longest frame that is made as characters. */
+const MAX_ASCII = 1024;
+// deno-lint-ignore no-control-regex -- that is what ASCII is
+const ASCII = /^[\x00-\x7f]*$/;
+
+/**
+ * A short text as a frame, each character of which is a byte: for one that is written once, that costs
+ * less than bytes do. `undefined` if it is longer, or has other characters than ASCII.
+ */
+export function asciiFrame(text: string): string | undefined {
+  const { length } = text;
+  if (length > MAX_ASCII || !ASCII.test(text)) return undefined;
+  return length < 126
+    ? String.fromCharCode(TEXT, length) + text
+    : String.fromCharCode(TEXT, 126, length >> 8, length & 255) + text;
+}
+
 function headSize(length: number): number {
   return length < 126 ? 2 : length < 65_536 ? 4 : 10;
 }

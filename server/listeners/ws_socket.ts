@@ -1,14 +1,15 @@
 import type { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import type { Arrived } from "../http/head.ts";
 import { fail } from "../http/respond.ts";
 import type { SocketEvents, Upgrader, UpgradeTerms } from "../http/upgrader.ts";
 import type { Gathered } from "../transports/gathered.ts";
 import type { Socket } from "../transports/websocket.ts";
 import type { Timed, TimingWheel } from "../wheel.ts";
-import { textFrames } from "./ws_frames.ts";
+import { asciiFrame, textFrames } from "./ws_frames.ts";
 
-/** Leads from a socket of the library to the gateway's, so that all share their handlers. */
+/** Leads from a socket of the library to the gateway's. */
 const OWNER = Symbol("owner");
 
 /** What is used of a WebSocket of `npm:ws`. */
@@ -23,12 +24,8 @@ export interface WsWebSocket {
   terminate(): void;
   pause(): void;
   resume(): void;
-  on(
-    event: "message",
-    listener: (this: WsWebSocket, data: Buffer, isBinary: boolean) => void,
-  ): void;
-  on(event: "ping" | "pong" | "error", listener: (this: WsWebSocket) => void): void;
-  on(event: "close", listener: (this: WsWebSocket, code: number) => void): void;
+  /** Tells whoever listens; returns whether somebody does. */
+  emit(event: string | symbol, ...about: unknown[]): boolean;
 }
 
 /** What is used of a server of `npm:ws` that has no port of its own. */
@@ -45,14 +42,30 @@ export interface WsServer {
 export type WsClass = new (...args: never[]) => WsWebSocket;
 
 /**
- * A class of sockets that let leave what has gathered before they say that they close, also where the
- * library closes them by itself: it answers a close that was read in one piece with what came before.
+ * A class of sockets that tell their owner what happens, without listeners: five of them would be a
+ * table for each socket.
+ *
+ * They let leave what has gathered before they say that they close, also where the library closes them
+ * by itself: it answers a close that was read in one piece with what came before.
  */
-export function flushingBeforeClose(base: WsClass): WsClass {
+export function owned(base: WsClass): WsClass {
   return class extends base {
+    override [OWNER]?: WsSocket = undefined;
+
     override close(code?: number, reason?: string): void {
       this[OWNER]?.closing();
       super.close(code, reason);
+    }
+
+    override emit(event: string | symbol, ...about: unknown[]): boolean {
+      const owner = this[OWNER];
+      if (owner === undefined) return super.emit(event, ...about);
+      if (event === "message") owner.message(about[0] as Buffer, about[1] as boolean);
+      else if (event === "ping" || event === "pong") owner.heard();
+      else if (event === "error") owner.lost();
+      else if (event === "close") owner.closed(about[0] as number);
+      else return super.emit(event, ...about);
+      return true;
     }
   };
 }
@@ -72,6 +85,7 @@ export class WsUpgrader implements Upgrader {
   readonly #incoming: IncomingMessage;
   readonly #socket: Duplex;
   readonly #head: Uint8Array;
+  #isDone = false;
 
   /** @param head what came behind the request */
   constructor(server: WsServer, incoming: IncomingMessage, socket: Duplex, head: Uint8Array) {
@@ -81,9 +95,14 @@ export class WsUpgrader implements Upgrader {
     this.#head = head;
   }
 
+  /** Whether the connection is a WebSocket, or being refused to be one by the library. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
   /** See {@linkcode Upgrader.upgrade}. */
   upgrade(
-    _request: Request,
+    _request: Arrived,
     terms: UpgradeTerms,
     accept: (socket: Socket) => SocketEvents,
   ): Response {
@@ -93,6 +112,7 @@ export class WsUpgrader implements Upgrader {
     }
     // The gateway speaks no subprotocol, and `ws` would choose the first.
     delete this.#incoming.headers["sec-websocket-protocol"];
+    this.#isDone = true;
     this.#server.handleUpgrade(this.#incoming, this.#socket, this.#head, (socket) => {
       new WsSocket(socket, this.#socket, terms).begin(accept);
     });
@@ -139,6 +159,10 @@ class WsSocket implements Socket, Timed {
   }
 
   sendAll(gathered: Gathered, asOne: boolean): void {
+    if (gathered.isAlone) {
+      const frame = asciiFrame(gathered.joined);
+      if (frame !== undefined) return void this.#connection.write(frame, "latin1");
+    }
     gathered.made ??= textFrames(asOne ? [gathered.joined] : gathered.texts);
     this.#connection.write(gathered.made as Buffer);
   }
@@ -160,14 +184,8 @@ class WsSocket implements Socket, Timed {
   }
 
   begin(accept: (socket: Socket) => SocketEvents): void {
-    const socket = this.#socket;
     this.#events = accept(this);
-    socket[OWNER] = this;
-    socket.on("message", onMessage);
-    socket.on("ping", onSign);
-    socket.on("pong", onSign);
-    socket.on("error", onError);
-    socket.on("close", onClose);
+    this.#socket[OWNER] = this;
     if (this.#idleTimeout > 0) this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / 2);
   }
 
@@ -208,20 +226,4 @@ class WsSocket implements Socket, Timed {
     if (isHalf && this.#socket.readyState === OPEN) this.#socket.ping();
     this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / (isHalf ? 1 : 2));
   }
-}
-
-function onMessage(this: WsWebSocket, data: Buffer, isBinary: boolean): void {
-  this[OWNER]!.message(data, isBinary);
-}
-
-function onSign(this: WsWebSocket): void {
-  this[OWNER]!.heard();
-}
-
-function onError(this: WsWebSocket): void {
-  this[OWNER]!.lost();
-}
-
-function onClose(this: WsWebSocket, code: number): void {
-  this[OWNER]!.closed(code);
 }

@@ -15,6 +15,7 @@ export class Gathered {
   readonly #count: number;
   readonly #size: number;
   #next: Gathered | undefined;
+  #isAsked = false;
   #joined: string | undefined;
 
   /**
@@ -34,6 +35,13 @@ export class Gathered {
     const next = this.#next;
     if (next !== undefined && next.#text === text) return next;
     return this.#next = new Gathered(this, text, count);
+  }
+
+  /** Whether it is one text, and nobody has asked that before: then it may be for one alone. */
+  get isAlone(): boolean {
+    const isFirst = !this.#isAsked;
+    this.#isAsked = true;
+    return isFirst && this.#size === 1;
   }
 
   /** Whether it is this text alone. */

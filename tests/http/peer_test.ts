@@ -1,6 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { formatAddress, isIn, parseAddress, parseNetwork } from "../../server/http/address.ts";
+import {
+  formatAddress,
+  isIn,
+  isQuad,
+  parseAddress,
+  parseNetwork,
+} from "../../server/http/address.ts";
 import { peerOf, trustedProxies } from "../../server/http/peer.ts";
 import type { RequestInfo } from "../../server/listeners/listener.ts";
 import { Gateway } from "../../mod.ts";
@@ -43,6 +49,7 @@ Deno.test("parseAddress() reads an address in all its forms, and writes it in on
   for (const [text, written] of forms) {
     const bytes = parseAddress(text);
     assertEquals(bytes && formatAddress(bytes), written, JSON.stringify(text));
+    assertEquals(isQuad(text), text === written && !text.includes(":"), JSON.stringify(text));
   }
 });
 

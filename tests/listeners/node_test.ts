@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { wholeOf } from "../../server/http/head.ts";
 import type { Handler } from "../../server/listeners/listener.ts";
 import { Certificate } from "../../server/listeners/certificate.ts";
 import { systemClock } from "../../server/clock.ts";
@@ -15,7 +16,7 @@ const HEAD = "Host: 127.0.0.1\r\n";
 /** Answers with what the body of the request was. */
 const echo: Handler = async (request) => {
   try {
-    return new Response(await request.text());
+    return new Response(await wholeOf(request).text());
   } catch (error) {
     return new Response(String(error), { status: 400 });
   }
@@ -74,10 +75,11 @@ Deno.test("node:http: a body arrives as it was sent, in whatever pieces", async 
 Deno.test("node:http: who hangs up aborts the request that waits, and nobody else's", async () => {
   const signals: AbortSignal[] = [];
   const listener = await openImpatient((request) => {
-    signals.push(request.signal);
+    const { signal } = wholeOf(request);
+    signals.push(signal);
     if (request.url.endsWith("/ok")) return OK(request, undefined!);
     return new Promise((resolve) => {
-      request.signal.onabort = () => resolve(new Response("late"));
+      signal.onabort = () => resolve(new Response("late"));
     });
   });
   using other = await TcpClient.connect(listener.address.port);
@@ -178,5 +180,27 @@ Deno.test("node:http: an upgrade that is refused behind a request without an ans
   first.resolve(new Response("late"));
   assertEquals(paths, ["/first", "/second"]);
   assertEquals(failures, []);
+  await listener.close();
+});
+
+Deno.test("node:http: the head of a request says what the request would", async () => {
+  const fields = ["x-one", "x-two", "accept", "cookie", "x-none"];
+  const said: unknown[] = [];
+  const listener = await openImpatient((arrived) => {
+    for (const request of [arrived, wholeOf(arrived)]) {
+      const { method, url, headers } = request;
+      const values = fields.map((name) => [headers.get(name), headers.has(name)]);
+      said.push({ method, url: new URL(url).href, values, all: [...new Headers([...headers])] });
+    }
+    return OK(arrived, undefined!);
+  });
+  using client = await TcpClient.connect(listener.address.port);
+  await client.write(
+    `GET /a%20b?c=d HTTP/1.1\r\n${HEAD}X-One:  1 \r\nx-TWO: a\r\nX-Two: b\r\nAccept: */*\r\n` +
+      "Accept: text/html\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
+  );
+  assertEquals((await client.answer())?.body, "ok");
+  assertEquals(said.length, 2);
+  assertEquals(said[0], said[1]);
   await listener.close();
 });

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Sender } from "ws";
-import { textFrames } from "../../server/listeners/ws_frames.ts";
+import { asciiFrame, textFrames } from "../../server/listeners/ws_frames.ts";
 
 /** What `ws` itself would write. */
 function framesOf(texts: readonly string[]): Uint8Array {
@@ -37,4 +37,14 @@ Deno.test("textFrames() puts several frames behind each other", () => {
   const texts = ["one", "", "ü".repeat(200), "x".repeat(70_000), "last"];
   assertEquals(new Uint8Array(textFrames(texts)), framesOf(texts));
   assertEquals(textFrames([]).length, 0);
+});
+
+Deno.test("asciiFrame() is what textFrames() writes, for short texts of ASCII alone", () => {
+  for (const length of [0, 1, 125, 126, 127, 255, 256, 1024]) {
+    const text = "x".repeat(length);
+    const bytes = Uint8Array.from(asciiFrame(text)!, (character) => character.charCodeAt(0));
+    assertEquals(bytes, framesOf([text]), `${length} bytes`);
+  }
+  assertEquals(asciiFrame("x".repeat(1025)), undefined);
+  for (const text of ["é", "a\u0080", "☃", "\ud800"]) assertEquals(asciiFrame(text), undefined);
 });
