@@ -10,7 +10,12 @@ export function harmless<T>(work: Promise<T>): Promise<T> {
   return work.catch(mayBeDoneAgain);
 }
 
-function mayBeDoneAgain(error: unknown): never {
+/**
+ * Throws what was thrown by something that may be done twice without harm.
+ *
+ * @throws {PushError} `unavailable` instead of `outcome_unknown`
+ */
+export function mayBeDoneAgain(error: unknown): never {
   if (!(error instanceof PushError) || error.code !== "outcome_unknown") throw error;
   throw new PushError("unavailable", undefined, { cause: error });
 }

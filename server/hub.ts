@@ -8,7 +8,7 @@ import { Channels } from "./channel/channels.ts";
 import { Claims, type Granted } from "./nodes/claims.ts";
 import { type Cancel, type Clock, type RandomBytes, randomId } from "./clock.ts";
 import type { HubContext, HubEvents } from "./context.ts";
-import { harmless } from "./harmless.ts";
+import { harmless, mayBeDoneAgain } from "./harmless.ts";
 import { Audit } from "./logging/audit.ts";
 import { type Log, silentLog } from "./logging/log.ts";
 import type { Wire } from "./channel/entry.ts";
@@ -247,7 +247,7 @@ export class Hub implements SessionHost {
     const { random } = this.context;
     const clientId = request.name ?? request.minted?.clientId ?? randomId(random);
     const owner = ownerOf(request.identity.subject, clientId, request.name !== undefined);
-    return harmless(this.#inTurn(owner.key, () => this.#attach(owner, request, connection)));
+    return this.#inTurn(owner.key, () => this.#attach(owner, request, connection));
   }
 
   /**
@@ -532,6 +532,8 @@ export class Hub implements SessionHost {
       // The drain did not see it.
       await this.#detach(attached.session, connection, "lost");
       throw new PushError("going_away");
+    } catch (error) {
+      mayBeDoneAgain(error);
     } finally {
       this.#claiming.delete(owner.key);
     }

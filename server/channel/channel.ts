@@ -86,13 +86,20 @@ export class Channel implements Pumped, PublisherParts, LogReaderHost, FollowerH
       this.#opens === 0 && now - this.#usedAt > grace;
   }
 
-  /** Makes sure that the channel exists, and learns the state of its log. */
-  async open(): Promise<void> {
+  /**
+   * Makes sure that the channel exists, and learns the state of its log.
+   *
+   * @returns nothing where that is known at once
+   */
+  open(): Promise<void> | undefined {
     this.#watch();
-    if (this.#follower === undefined) return await this.#openAlone();
+    return this.#follower === undefined ? this.#openAlone() : this.#openFollowed(this.#follower);
+  }
+
+  async #openFollowed(follower: Follower): Promise<void> {
     this.#opens++;
     try {
-      await this.#follower.follow();
+      await follower.follow();
       await this.refresh();
     } finally {
       this.#opens--;
@@ -289,11 +296,11 @@ export class Channel implements Pumped, PublisherParts, LogReaderHost, FollowerH
     this.#readOn().catch(() => this.#retryLater());
   }
 
-  async #openAlone(): Promise<void> {
+  #openAlone(): Promise<void> | undefined {
     if (this.log.epoch === "") {
-      return await (this.#opening ??= this.#begin().finally(() => this.#opening = undefined));
+      return this.#opening ??= this.#begin().finally(() => this.#opening = undefined);
     }
-    if (this.#unsure && !this.#isCommitting) await this.#readOn();
+    return this.#unsure && !this.#isCommitting ? this.#readOn() : undefined;
   }
 
   async #begin(): Promise<void> {
@@ -423,6 +430,6 @@ export class Channel implements Pumped, PublisherParts, LogReaderHost, FollowerH
 
   /** Somebody listens, and nothing is heard: that is made good. */
   #followAgain(): void {
-    this.open().catch(() => this.#fail());
+    this.open()?.catch(() => this.#fail());
   }
 }

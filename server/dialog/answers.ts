@@ -4,9 +4,11 @@ import {
   type GatewayFrame,
   isSeq,
   PushError,
+  type SubscribedFrame,
 } from "@push/client/protocol";
 import { Forbidden } from "../access/permits.ts";
 import { retryAfter } from "../limits/throttled.ts";
+import type { Subscribed } from "../session/session.ts";
 
 /** Longest frame that may settle something. */
 const LONGEST_SETTLING = 512;
@@ -33,6 +35,22 @@ export function errorFrame(error: unknown): GatewayFrame & { type: "error"; code
     message: known.message,
     ...(channel === undefined ? {} : { channel }),
     ...(wait === undefined ? {} : { retry_after: wait }),
+  };
+}
+
+/** The answer to a subscribe on the extended wire. */
+export function subscribedFrame(
+  channel: string,
+  { ok, epoch, seq, stored, earlier }: Subscribed,
+): SubscribedFrame {
+  return {
+    type: "channel.subscribed",
+    channel,
+    ok,
+    epoch,
+    seq,
+    stored: stored ? true : undefined,
+    earlier: earlier.length > 0 ? earlier : undefined,
   };
 }
 

@@ -11,7 +11,7 @@ import { errorFrame, maySettle, requestId, settles } from "./answers.ts";
 import { Backlog, type BacklogOwner } from "./backlog.ts";
 import { booleanField, byteLength } from "./fields.ts";
 import { handleFrame, type Reply } from "./frames.ts";
-import { open, readOpening, sessionTtl } from "./handshake.ts";
+import { open, type Opening, readOpening, sessionTtl } from "./handshake.ts";
 import { Publishes, type PublishesOwner } from "./publishes.ts";
 import { refresh } from "./refresh.ts";
 import { SPAN, workOf } from "../slices.ts";
@@ -42,6 +42,8 @@ export interface DialogTerms {
 
 /** Units of work that a frame is whose answer leaves by itself: most of it is to write that. */
 const LONE_ANSWER = 8;
+
+const NO_ID: { readonly request_id?: number } = {};
 
 type State = "new" | "opening" | "attached" | "ended";
 
@@ -128,7 +130,7 @@ export class Dialog implements BacklogOwner, PublishesOwner {
     }
     if (this.#backlog !== undefined) this.#defer(this.#backlog, text);
     else if (this.#state === "opening" || !this.#mayWork()) this.#waitFirst(text);
-    else if (this.#state === "attached") this.#handleText(text);
+    else if (this.#state === "attached") this.#handleBatch(this.#decode(text));
     else this.#open(text);
   }
 
@@ -189,61 +191,78 @@ export class Dialog implements BacklogOwner, PublishesOwner {
       return;
     }
     this.#state = "opening";
-    const opened = connects ? this.#openExtended(decoded) : this.#openFixed(text);
-    opened.catch((error) => {
-      this.#failed(error);
-      this.#tell(error, decoded);
-      const frame = errorFrame(error);
-      this.#reply(frame);
-      const code = CODES[frame.code].close === undefined ? "internal" : frame.code;
-      this.#end(code, frame.message, true);
-    });
+    if (connects) this.#connect(decoded);
+    else this.#openFixed(decoded);
   }
 
-  async #openExtended({ frame }: Decoded): Promise<void> {
-    let opening;
+  /** The connection cannot have a session. */
+  #refuse(error: unknown, decoded: Decoded): void {
+    this.#failed(error);
+    this.#tell(error, decoded);
+    const frame = errorFrame(error);
+    this.#reply(frame);
+    const code = CODES[frame.code].close === undefined ? "internal" : frame.code;
+    this.#end(code, frame.message, true);
+  }
+
+  #connect(decoded: Decoded): void {
+    let opening: Opening;
     try {
-      opening = readOpening(frame);
+      opening = readOpening(decoded.frame);
     } catch (error) {
-      if (error instanceof PushError && CODES[error.code].close !== undefined) throw error;
+      const { close } = CODES[errorFrame(error).code];
+      if (error instanceof PushError && close !== undefined) return this.#refuse(error, decoded);
       // A mistake in the frame: the client may correct it over the same connection.
       this.#reply(errorFrame(error));
       this.#mustConnect = true;
       this.#state = "new";
       return;
     }
-    const { token } = opening;
-    if (token !== undefined) this.#checkFailures();
-    const identity = token === undefined && this.#terms.identity !== undefined
-      ? this.#terms.identity
-      : await this.#authenticator.identify(token, this.#terms.request);
-    const named = opening.clientId === undefined && this.#terms.clientId !== undefined
-      ? { ...opening, clientId: this.#terms.clientId, secret: undefined }
-      : opening;
-    const opened = await open(this.#hub, identity, named, this.#connection);
-    if (this.#isEnded) return this.#detach(opened.session, "lost");
-    this.#terms.onExtended();
-    this.#attached(opened.session);
-    this.#reply(opened.frame);
-    opened.start();
-    this.#backlog?.goOn();
+    this.#openExtended(opening, decoded);
   }
 
-  async #openFixed(text: string): Promise<void> {
-    const identity = this.#terms.identity ??
-      await this.#authenticator.identify(undefined, this.#terms.request);
-    const { clientId: name } = this.#terms;
-    const { session } = await this.#hub.attach({
-      identity,
-      name,
-      ttl: name === undefined ? 0 : sessionTtl(this.#hub, true),
-      wire: "fixed",
-    }, this.#connection);
-    if (this.#isEnded) return this.#detach(session, "lost");
-    this.#attached(session);
-    if (this.#backlog === undefined) return this.#handleText(text);
-    this.#backlog.begin(this.#decode(text));
-    this.#backlog?.goOn();
+  async #openExtended(opening: Opening, decoded: Decoded): Promise<void> {
+    try {
+      const { token } = opening;
+      if (token !== undefined) this.#checkFailures();
+      const identity = token === undefined && this.#terms.identity !== undefined
+        ? this.#terms.identity
+        : await this.#authenticator.identify(token, this.#terms.request);
+      const named = opening.clientId === undefined && this.#terms.clientId !== undefined
+        ? { ...opening, clientId: this.#terms.clientId, secret: undefined }
+        : opening;
+      const opened = await open(this.#hub, identity, named, this.#connection);
+      if (this.#isEnded) return this.#detach(opened.session, "lost");
+      this.#terms.onExtended();
+      this.#attached(opened.session);
+      this.#reply(opened.frame);
+      opened.start();
+      this.#backlog?.goOn();
+    } catch (error) {
+      this.#refuse(error, decoded);
+    }
+  }
+
+  async #openFixed(decoded: Decoded): Promise<void> {
+    try {
+      const identity = this.#terms.identity ??
+        await this.#authenticator.identify(undefined, this.#terms.request);
+      const { clientId: name } = this.#terms;
+      const { session } = await this.#hub.attach({
+        identity,
+        name,
+        ttl: name === undefined ? 0 : sessionTtl(this.#hub, true),
+        wire: "fixed",
+      }, this.#connection);
+      if (this.#isEnded) return this.#detach(session, "lost");
+      this.#attached(session);
+      this.#worked += workOf(decoded.text);
+      if (this.#backlog === undefined) return this.#handleBatch([decoded]);
+      this.#backlog.begin([decoded]);
+      this.#backlog?.goOn();
+    } catch (error) {
+      this.#refuse(error, decoded);
+    }
   }
 
   get #isEnded(): boolean {
@@ -270,8 +289,7 @@ export class Dialog implements BacklogOwner, PublishesOwner {
     this.#hub.context.limits.endHandshake();
   }
 
-  #handleText(text: string): void {
-    const batch = this.#decode(text);
+  #handleBatch(batch: readonly Decoded[]): void {
     try {
       for (let done = 0; done < batch.length; done++) {
         // Nothing counts behind a disconnect.
@@ -398,7 +416,7 @@ export class Dialog implements BacklogOwner, PublishesOwner {
       return (this.#publishes ??= new Publishes(this, session)).add(decoded);
     }
     this.#publishes?.store();
-    const id = session.wire === "extended" ? requestId(decoded) : {};
+    const id = session.wire === "extended" ? requestId(decoded) : NO_ID;
     const fail = (error: unknown) => this.fail(error, decoded, id.request_id);
     try {
       if (decoded.frame.type === "disconnect" && session.wire === "extended") {
@@ -409,18 +427,20 @@ export class Dialog implements BacklogOwner, PublishesOwner {
         ? this.#refresh(session, decoded)
         : handleFrame(speaker, decoded);
       if (reply instanceof Promise) {
-        reply.then(({ frame, after }) => {
-          if (frame !== undefined) this.#reply({ ...frame, ...id });
-          after?.();
-        }).catch(fail);
+        reply.then((reply) => this.#answer(reply, id)).catch(fail);
       } else if (reply.frame !== undefined) {
         // To settle what was sent is no more than what was sent.
         if (settles(reply.frame)) this.#frames.refund();
-        this.#reply({ ...reply.frame, ...id });
+        this.#answer(reply, id);
       }
     } catch (error) {
       fail(error);
     }
+  }
+
+  #answer({ frame, after }: Reply, id: { readonly request_id?: number }): void {
+    if (frame !== undefined) this.#reply(id.request_id === undefined ? frame : { ...frame, ...id });
+    after?.();
   }
 
   /** See {@linkcode PublishesOwner.fail}. */

@@ -5,6 +5,7 @@ import {
   type JsonObject,
   type PresenceEntry,
   PushError,
+  type Start,
 } from "@push/client/protocol";
 import { Forbidden } from "../access/permits.ts";
 import { knownTo, seenBy } from "../access/seen.ts";
@@ -21,6 +22,7 @@ import {
   startFields,
   stringField,
 } from "./fields.ts";
+import { subscribedFrame } from "./answers.ts";
 import { harmless } from "../harmless.ts";
 import { readPublish } from "./publishes.ts";
 import type { Hub } from "../hub.ts";
@@ -71,9 +73,6 @@ const handlers: { readonly [type: string]: Handler | undefined } = Object.assign
 
 const EXTENDED = new Set(["ack", "nack", "renew"]);
 
-/** Channels that sessions are making: a list that is asked for behind them has them. */
-const making = new WeakMap<Session, Promise<void>>();
-
 /**
  * Handles one frame of an attached session. Answers at once where nothing needs to be waited for.
  *
@@ -90,16 +89,7 @@ export function handleFrame(speaker: Speaker, decoded: Decoded): Reply | Promise
     );
   }
   const reply = handler(speaker, decoded);
-  if (reply instanceof Promise && (handler === create || handler === subscribe)) {
-    const { session } = speaker;
-    const before = making.get(session);
-    const all = before === undefined ? reply : Promise.allSettled([before, reply]);
-    const end = () => {
-      if (making.get(session) === made) making.delete(session);
-    };
-    const made = all.then(end, end);
-    making.set(session, made);
-  }
+  if (reply instanceof Promise && handler === create) speaker.session.during(reply);
   // Whatever is not a publish has the same effect once and twice.
   return reply instanceof Promise && handler !== publish ? harmless(reply) : reply;
 }
@@ -114,23 +104,19 @@ async function create({ hub, session }: Speaker, { frame }: Decoded): Promise<Re
   return { frame: { type: "channel.created", channel, ok } };
 }
 
+/** Where who says nothing of it starts. */
+const HEAD: Start = {};
+
 async function subscribe(speaker: Speaker, { frame }: Decoded): Promise<Reply> {
   const { session, connection } = speaker;
   const channel = channelField(frame);
   const extended = session.wire === "extended";
-  const start = extended ? startFields(frame) : {};
+  const start = extended ? startFields(frame) : HEAD;
   const subscribed = await session.subscribe(channel, start, connection);
-  const { ok, epoch, earlier, seq, stored } = subscribed;
-  return {
-    frame: {
-      type: "channel.subscribed",
-      channel,
-      ok,
-      ...(extended ? { epoch, seq, ...(stored ? { stored } : {}) } : {}),
-      ...(extended && earlier.length > 0 ? { earlier } : {}),
-    },
-    after: subscribed.start,
-  };
+  const after = subscribed.start;
+  return extended
+    ? { frame: subscribedFrame(channel, subscribed), after }
+    : { frame: { type: "channel.subscribed", channel, ok: subscribed.ok }, after };
 }
 
 async function unsubscribe(
@@ -166,7 +152,8 @@ async function publish({ hub, session }: Speaker, decoded: Decoded): Promise<Rep
 }
 
 async function list({ hub, session }: Speaker): Promise<Reply> {
-  await making.get(session);
+  // Whoever asks for a list behind what makes a channel has that one, too.
+  await session.changes;
   const { permits } = session;
   const channels = (await hub.channels()).map(({ name }) => name);
   return { frame: { type: "channel.list", channels: await knownTo(permits, channels) } };

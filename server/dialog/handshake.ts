@@ -7,6 +7,7 @@ import {
   type Start,
   type SubscribedFrame,
 } from "@push/client/protocol";
+import { subscribedFrame } from "./answers.ts";
 import { randomId } from "../clock.ts";
 import {
   channelField,
@@ -37,7 +38,13 @@ export interface Opening {
   readonly attempt: number;
   /** Seconds. */
   readonly sessionTtl: number | undefined;
-  readonly subscriptions: readonly (Start & { readonly channel: string })[];
+  readonly subscriptions: readonly FirstSubscription[];
+}
+
+/** A subscription that is asked for with the connection. */
+interface FirstSubscription {
+  readonly channel: string;
+  readonly start: Start;
 }
 
 /** A conversation that has been opened. */
@@ -47,6 +54,12 @@ export interface Opened {
   readonly frame: ConnectedFrame;
   /** Lets the first subscriptions flow; called once the answer is on its way. */
   start(): void;
+}
+
+interface FirstSubscribed {
+  readonly frame: SubscribedFrame | ErrorFrame;
+  /** Lets it flow, if it was not refused. */
+  readonly start?: () => void;
 }
 
 const MAX_SECRET = 128;
@@ -82,7 +95,7 @@ export function readOpening(frame: JsonObject): Opening {
     sessionTtl: secondsField(frame, "session_ttl", Number.MAX_SAFE_INTEGER),
     subscriptions: objectsField(frame, "subscriptions", MAX_SUBSCRIPTIONS).map((each) => ({
       channel: channelField(each),
-      ...startFields(each),
+      start: startFields(each),
     })),
   };
 }
@@ -116,24 +129,25 @@ export async function open(
     ttl,
     wire: "extended",
   }, connection);
-  const first = await Promise.all(
-    opening.subscriptions.map((each) => subscribe(hub, session, each, connection)),
-  ).catch(async (error) => {
+  let first: FirstSubscribed[];
+  try {
+    first = await subscribeAll(hub, session, opening.subscriptions, connection);
+  } catch (error) {
     // Nobody else knows of this session.
     await hub.detach(session, connection, "lost");
     throw error;
-  });
+  }
   const { delivery, presence, limits } = settings;
   const { owner } = session;
-  const left = secondsLeft(identity, clock.now());
   return {
     session,
+    // What is undefined is not written.
     frame: {
       type: "connected",
       version: PROTOCOL_VERSION,
       client_id: owner.clientId,
-      ...(owner.publicName === owner.clientId ? {} : { known_as: owner.publicName }),
-      ...(secret !== undefined && opening.secret === undefined ? { secret } : {}),
+      known_as: owner.publicName === owner.clientId ? undefined : owner.publicName,
+      secret: opening.secret === undefined ? secret : undefined,
       resumed,
       session_ttl: session.ttl / 1000,
       delivery: delivery.enabled,
@@ -143,34 +157,35 @@ export async function open(
       window_bytes: delivery.windowBytes,
       heartbeat_interval: presence.enabled ? presence.heartbeatInterval / 1000 : 0,
       max_message_bytes: limits.maxMessageBytes,
-      ...(left === undefined ? {} : { token_expires_in: left }),
+      token_expires_in: secondsLeft(identity, clock.now()),
       subscriptions: first.map(({ frame }) => frame),
     },
-    start: () => first.forEach(({ start }) => start?.()),
+    start: () => {
+      for (const { start } of first) start?.();
+    },
   };
+}
+
+/** Subscribes to all at once; most ask for one channel. */
+async function subscribeAll(
+  hub: Hub,
+  session: Session,
+  wanted: readonly FirstSubscription[],
+  connection: Connection,
+): Promise<FirstSubscribed[]> {
+  if (wanted.length === 1) return [await subscribe(hub, session, wanted[0], connection)];
+  return await Promise.all(wanted.map((each) => subscribe(hub, session, each, connection)));
 }
 
 async function subscribe(
   hub: Hub,
   session: Session,
-  { channel, ...start }: Start & { channel: string },
+  { channel, start }: FirstSubscription,
   connection: Connection,
-): Promise<{ frame: SubscribedFrame | ErrorFrame; start?: () => void }> {
+): Promise<FirstSubscribed> {
   try {
     const subscribed = await harmless(session.subscribe(channel, start, connection));
-    const { ok, epoch, earlier, seq, stored } = subscribed;
-    return {
-      frame: {
-        type: "channel.subscribed",
-        channel,
-        ok,
-        epoch,
-        seq,
-        ...(stored ? { stored } : {}),
-        ...(earlier.length > 0 ? { earlier } : {}),
-      },
-      start: subscribed.start,
-    };
+    return { frame: subscribedFrame(channel, subscribed), start: subscribed.start };
   } catch (error) {
     if (!(error instanceof PushError)) throw error;
     hub.context.audit.refused(error, session.owner, "channel.subscribe", channel);

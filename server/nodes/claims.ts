@@ -30,7 +30,12 @@ export class Claims {
    * @throws {PushError} `replaced`, `bad_secret`, `unknown_session`, `too_many_sessions`; as the store
    */
   async claim(claim: Claim, since: number = this.#context.clock.now()): Promise<Granted> {
-    const claimed = await this.#ask(claim);
+    let claimed: Claimed;
+    try {
+      claimed = await this.#context.store.claim(claim, this.#context.clock.now());
+    } catch (error) {
+      claimed = await this.#askAgain(claim, error);
+    }
     if (claimed.ok) {
       this.#tell(claim);
       return claimed;
@@ -80,18 +85,26 @@ export class Claims {
     if (this.#context.store.cluster?.sharesSessions === false) this.#nodes?.tellClaimed(claim);
   }
 
-  /** Asks the store, and again with the same holder where it is not known what came of it. */
-  async #ask(claim: Claim): Promise<Claimed> {
+  /** Asks the store, and again where it is not known what came of it. */
+  #ask(claim: Claim): Promise<Claimed> {
     const { store, clock } = this.#context;
+    return store.claim(claim, clock.now()).catch((error) => this.#askAgain(claim, error));
+  }
+
+  /** Asks again with the same holder, if it is not known what came of it. */
+  async #askAgain(claim: Claim, failure: unknown): Promise<Claimed> {
+    const { store, clock } = this.#context;
+    let error = failure;
     for (const wait of ASK_AGAIN) {
+      if (!(error instanceof PushError) || error.code !== "outcome_unknown") break;
+      await new Promise<void>((resolve) => clock.schedule(wait, resolve));
       try {
         return await store.claim(claim, clock.now());
-      } catch (error) {
-        if (!(error instanceof PushError) || error.code !== "outcome_unknown") throw error;
+      } catch (again) {
+        error = again;
       }
-      await new Promise<void>((resolve) => clock.schedule(wait, resolve));
     }
-    return await store.claim(claim, clock.now());
+    throw error;
   }
 }
 

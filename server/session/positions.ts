@@ -16,6 +16,8 @@ export interface PositionsHolder {
   unsure(): void;
 }
 
+const WRITTEN = Promise.resolve(true);
+
 /** The stored positions of one session: one operation at a time, so that the newest is the last. */
 export class Positions {
   readonly #holder: PositionsHolder;
@@ -35,18 +37,23 @@ export class Positions {
    * @param done called when it is stored, before the next operation begins
    * @throws {PushError} as the store
    */
-  async write(commits: () => readonly Commit[], done?: () => void): Promise<boolean> {
-    const { store, clock, settings } = this.#holder.context;
-    if (!settings.delivery.enabled) return true;
-    const { generation, key } = this.#holder;
-    const stored = await this.#serially(async () => {
-      const wanted = commits();
-      if (wanted.length === 0) return true;
-      const stored = await store.commit(key, generation, wanted, clock.now());
-      if (stored) done?.();
-      return stored;
-    });
-    if (!stored) this.#refused(generation);
+  write(commits: () => readonly Commit[], done?: () => void): Promise<boolean> {
+    const { context: { settings }, generation } = this.#holder;
+    if (!settings.delivery.enabled) return WRITTEN;
+    return this.#serially(() => this.#write(generation, commits, done));
+  }
+
+  async #write(
+    generation: number,
+    commits: () => readonly Commit[],
+    done: (() => void) | undefined,
+  ): Promise<boolean> {
+    const { key, context: { store, clock } } = this.#holder;
+    const wanted = commits();
+    if (wanted.length === 0) return true;
+    const stored = await store.commit(key, generation, wanted, clock.now());
+    if (stored) done?.();
+    else this.#refused(generation);
     return stored;
   }
 

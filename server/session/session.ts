@@ -325,7 +325,8 @@ export class Session
     const admitted = this.context.limits.channels.admit(name);
     if (admitted !== undefined) await admitted;
     const channel = this.#host.channel(name);
-    await channel.open();
+    const opening = channel.open();
+    if (opening !== undefined) await opening;
     if (start.last !== undefined || start.all === true) await channel.refresh();
     this.hold(connection);
     let subscription = this.#subscriptions.get(name);
@@ -333,7 +334,12 @@ export class Session
     const wasKnown = this.knows(name);
     const explicit = isExplicit(start);
     if (subscription === undefined) {
-      const cursor = await this.#firstCursor(channel, start, explicit, readsBack);
+      // The claim has named what is stored.
+      const cursor = explicit
+        ? explicitCursor(channel, start)
+        : this.#stored?.has(name)
+        ? await this.#loadCursor(name)
+        : freshCursor(channel, start.position, readsBack);
       this.hold(connection);
       subscription = this.#add(name, channel, cursor);
     } else {
@@ -656,19 +662,9 @@ export class Session
     this.#host.flowing(this, name, "flows");
   }
 
-  async #firstCursor(
-    channel: Channel,
-    start: Start,
-    explicit: boolean,
-    readsBack: boolean,
-  ): Promise<DeliveryCursor> {
-    if (explicit) return explicitCursor(channel, start);
-    const isStored = this.#stored?.has(channel.name) ?? false;
-    // The claim has named it: if it is gone, the store has lost it since.
-    const stored = isStored ? await this.#positions.load(channel.name) ?? LOST : undefined;
-    return stored === undefined
-      ? freshCursor(channel, start.position, readsBack)
-      : DeliveryCursor.load(stored);
+  /** The position of which only the store knows; it has gone if the store has lost it since. */
+  async #loadCursor(name: string): Promise<DeliveryCursor> {
+    return DeliveryCursor.load(await this.#positions.load(name) ?? LOST);
   }
 
   /** The live subscription that a frame of this connection speaks of, where its number counts. */

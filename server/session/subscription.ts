@@ -160,7 +160,7 @@ export class Subscription implements Pumped, Timed {
     this.#live = true;
     this.#flight = undefined;
     this.channel.join(this);
-    this.#context.turn.pump(this);
+    if (!this.#isAtRest) this.#context.turn.pump(this);
   }
 
   /** Stops the flow: what is in flight is sent again over the next connection. */
@@ -597,6 +597,13 @@ export class Subscription implements Pumped, Timed {
     this.#releaseBytes(count);
     this.#moved();
     if (this.#live && this.#isBehind) this.#context.turn.pump(this);
+  }
+
+  /** Whether a pump would find nothing to do; what is appended pumps by itself. */
+  get #isAtRest(): boolean {
+    const cursor = this.#cursor;
+    return cursor.epoch === this.#channel.epoch && cursor.sent === this.#channel.head &&
+      cursor.sent === cursor.floor && cursor.isPlain;
   }
 
   /** Whether room in the window lets something flow; what is appended pumps by itself. */
