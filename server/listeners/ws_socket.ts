@@ -25,7 +25,7 @@ export interface WsWebSocket {
   pause(): void;
   resume(): void;
   /** Tells whoever listens; returns whether somebody does. */
-  emit(event: string | symbol, ...about: unknown[]): boolean;
+  emit(event: string | symbol, first?: unknown, second?: unknown): boolean;
 }
 
 /** What is used of a server of `npm:ws` that has no port of its own. */
@@ -57,14 +57,14 @@ export function owned(base: WsClass): WsClass {
       super.close(code, reason);
     }
 
-    override emit(event: string | symbol, ...about: unknown[]): boolean {
+    override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
       const owner = this[OWNER];
-      if (owner === undefined) return super.emit(event, ...about);
-      if (event === "message") owner.message(about[0] as Buffer, about[1] as boolean);
+      if (owner === undefined) return super.emit(event, first, second);
+      if (event === "message") owner.message(first as Buffer, second as boolean);
       else if (event === "ping" || event === "pong") owner.heard();
       else if (event === "error") owner.lost();
-      else if (event === "close") owner.closed(about[0] as number);
-      else return super.emit(event, ...about);
+      else if (event === "close") owner.closed(first as number);
+      else return super.emit(event, first, second);
       return true;
     }
   };

@@ -17,7 +17,8 @@ export interface SessionKeyParts {
 /** The key of a session. Different sessions have different ones, whatever the three are. */
 export function sessionKey({ named, clientId, subject }: SessionKeyParts): string {
   // A client id may have colons, and no percent sign: else it could reach into the subject.
-  return `${named ? "n" : "m"}:${clientId.replaceAll(":", "%")}:${subject}`;
+  const id = clientId.includes(":") ? clientId.replaceAll(":", "%") : clientId;
+  return `${named ? "n" : "m"}:${id}:${subject}`;
 }
 
 /**
