@@ -1,5 +1,12 @@
 import type { Clock } from "./clock.ts";
 
+/**
+ * Texts of all sockets that are handled in a turn of the event loop. Deno hands over at most 128 in one,
+ * those first that came last: where as many are answered, and answered again, it reads no others.
+ */
+const AT_ONCE = 64;
+/** Texts from which on it is asked when the turn ends. */
+const MANY = 32;
 /** Units of work that one socket may cause without waiting for a turn. */
 const FIRST = 32;
 /** Milliseconds without more than that after which a socket may cause as many again. */
@@ -20,7 +27,7 @@ export function workOf(text: string): number {
   return Math.floor(text.length / UNIT);
 }
 
-/** A socket that has sent more than a slice. */
+/** A socket that has sent something that waits. */
 export interface Sliced {
   /** Does the next slice. @returns whether there is more to do */
   resume(): boolean;
@@ -29,7 +36,9 @@ export interface Sliced {
 /**
  * Sockets whose frames wait for a turn. A runtime hands over all that it has read from a socket
  * without a turn of the event loop between: so without slices one socket that sends thousands of
- * frames at once keeps all others waiting until the last of them is handled.
+ * frames at once keeps all others waiting until the last of them is handled. And where many sockets
+ * send as soon as they are answered, those that had none yet stand in line: the runtime would go on to
+ * read those that it has just read.
  *
  * Under a clock that knows nothing of sockets nobody waits.
  */
@@ -37,6 +46,11 @@ export class Slices {
   readonly #clock: Clock;
   readonly #waiting = new Set<Sliced>();
   #isScheduled = false;
+  /** Sockets that have sent little, in the order in which they did. */
+  readonly #line = new Set<Sliced>();
+  /** Texts that were handled since a turn has ended that was waited for. */
+  #handled = 0;
+  #isCounted = false;
   /** When the slice that has begun has taken its time, and after how many units to ask. */
   #endsAt = 0;
   #lookAt = 0;
@@ -53,7 +67,20 @@ export class Slices {
 
   /** Sockets that wait. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#line.size;
+  }
+
+  /** Whether a text that has come may be handled at once. Otherwise its socket has to stand in line. */
+  admits(): boolean {
+    if (this.#clock.afterIo === undefined) return true;
+    if (++this.#handled >= MANY) this.#count();
+    return this.#handled <= AT_ONCE && this.#line.size === 0;
+  }
+
+  /** Lets a socket go on that {@linkcode Slices.admits} has not let, behind those that came before. */
+  standInLine(who: Sliced): void {
+    this.#line.add(who);
+    this.#count();
   }
 
   /** Lets a socket go on in the next turn, or when those that wait longer have had theirs. */
@@ -82,13 +109,44 @@ export class Slices {
     const endsAt = this.#elapsed() + TURN_TIME;
     // One that goes on waiting stands at the end, and gets what nobody else takes of the turn.
     let slices = TURN;
-    for (const who of this.#waiting) {
-      this.#waiting.delete(who);
-      if (who.resume()) this.#waiting.add(who);
-      if (--slices === 0 || this.#elapsed() >= endsAt) break;
+    try {
+      for (const who of this.#waiting) {
+        this.#waiting.delete(who);
+        if (who.resume()) this.#waiting.add(who);
+        if (--slices === 0 || this.#elapsed() >= endsAt) break;
+      }
+    } finally {
+      // Whatever becomes of one, the others go on.
+      const [next] = this.#waiting;
+      if (next !== undefined) this.wait(next);
     }
-    const [next] = this.#waiting;
-    if (next !== undefined) this.wait(next);
+  }
+
+  /** Counts anew from the next turn on. */
+  #count(isLate = false): void {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
+    if (isLate) this.#clock.afterIo?.(() => this.#runLine());
+    else this.#clock.schedule(0, () => this.#runLine());
+  }
+
+  #runLine(): void {
+    this.#isCounted = false;
+    this.#handled = 0;
+    const endsAt = this.#elapsed() + TURN_TIME;
+    let isLate = false;
+    try {
+      for (const who of this.#line) {
+        this.#line.delete(who);
+        this.#handled++;
+        if (who.resume()) this.wait(who);
+        isLate = this.#elapsed() >= endsAt;
+        if (isLate || this.#handled >= AT_ONCE) break;
+      }
+    } finally {
+      // With few answers a turn the runtime would not read what came: it has to be waited for.
+      if (this.#line.size > 0) this.#count(isLate);
+    }
   }
 
   #elapsed(): number {

@@ -83,6 +83,11 @@ export class Backlog implements Sliced, Buffering {
     this.#context.slices.wait(this);
   }
 
+  /** Goes on once all have that came before. */
+  standInLine(): void {
+    this.#context.slices.standInLine(this);
+  }
+
   /** Goes on at once, with a slice of its own. */
   goOn(): void {
     if (this.resume()) this.wait();

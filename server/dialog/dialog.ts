@@ -129,17 +129,20 @@ export class Dialog implements BacklogOwner, PublishesOwner {
       return;
     }
     if (this.#backlog !== undefined) this.#defer(this.#backlog, text);
-    else if (this.#state === "opening" || !this.#mayWork()) this.#waitFirst(text);
+    else if (this.#state === "opening") this.#waitFirst(text);
+    else if (!this.#mayWork()) this.#waitFirst(text).wait();
+    else if (!this.#hub.context.slices.admits()) this.#waitFirst(text).standInLine();
     else if (this.#state === "attached") this.#handleBatch(this.#decode(text));
     else this.#open(text);
   }
 
   /** Nothing else waits yet. */
-  #waitFirst(text: string): void {
+  #waitFirst(text: string): Backlog {
     // It pays when it is handled.
     if (maySettle(text)) this.#frames.refund();
-    this.#defer(this.#beginBacklog(), text);
-    if (this.#state !== "opening") this.#backlog?.wait();
+    const backlog = this.#beginBacklog();
+    this.#defer(backlog, text);
+    return backlog;
   }
 
   /** The connection takes messages again. */

@@ -1,5 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Overrides, type TestClient, World } from "./harness.ts";
+import { Slices } from "../../server/slices.ts";
+import { ManualClock } from "../../server/testing/mod.ts";
 
 /**
  * A world whose clock waits for the sockets: until the test says that it has. Each look at how long
@@ -252,4 +254,58 @@ Deno.test("frames sent behind 'connect' wait for the session, and then for their
   const { messages } = await w.interposed.store.read("c", 0, 1000, w.clock.now());
   assertEquals(messages.map(({ payload }) => payload), [...Array(300).keys()].map(String));
   await w.end();
+});
+
+Deno.test("clients that send as soon as they are answered keep none waiting: all have turns in the order in which they sent", async () => {
+  const w = new Sliced({}, false);
+  const clients = Array.from({ length: 300 }, (_, i) => w.dial(`c${i}`));
+  for (let from = 0; from < 300; from += 30) {
+    for (const client of clients.slice(from, from + 30)) client.say({ type: "ping" });
+    await w.settle();
+  }
+  const often = clients.map(() => 0);
+  const heard = clients.map(({ frames }) => frames.length);
+  // A runtime that reads 128 sockets in a turn, and those first that were answered last.
+  const unread = [...clients.keys()];
+  for (let turn = 0; turn < 40; turn++) {
+    for (const i of unread.splice(0, 128)) clients[i].say({ type: "ping" });
+    await w.clock.turn();
+    for (const [i, { frames }] of clients.entries()) {
+      if (frames.length === heard[i]) continue;
+      heard[i] = frames.length;
+      often[i]++;
+      unread.unshift(i);
+    }
+  }
+  const [least, most] = [Math.min(...often), Math.max(...often)];
+  assert(least >= 5 && most <= 2 * least, `${least} to ${most} answers`);
+  await w.settle();
+  await w.end();
+});
+
+/** A clock whose sockets are asked in the next millisecond. */
+class IoClock extends ManualClock {
+  afterIo(task: () => void): void {
+    this.schedule(1, task);
+  }
+}
+
+Deno.test("Slices: one in which something is thrown keeps none of those waiting that stand behind it", async () => {
+  for (const how of ["wait", "standInLine"] as const) {
+    const clock = new IoClock();
+    const slices = new Slices(clock);
+    const done: string[] = [];
+    const one = (name: string) => ({
+      resume() {
+        done.push(name);
+        if (name === "bad") throw new Error("broken");
+        return false;
+      },
+    });
+    for (const name of ["first", "bad", "last"]) slices[how](one(name));
+    await assertRejects(() => clock.advance(10), Error, "broken");
+    assertEquals(done, ["first", "bad"]);
+    await clock.advance(10);
+    assertEquals([done, slices.size, clock.pending], [["first", "bad", "last"], 0, 0]);
+  }
 });
