@@ -102,6 +102,8 @@ export class Session
   wire: Wire = "fixed";
   readonly #host: SessionHost;
   readonly #subscriptions = new SmallMap<string, Subscription>();
+  /** How often it was pumped: each time another subscription is the first. */
+  #pumps = 0;
   #changed: Set<Subscription> | undefined;
   /** Channels of which only the store has the position. */
   #stored: Set<string> | undefined;
@@ -535,9 +537,11 @@ export class Session
     await (this.#returned ??= new Returned(this, this.#positions)).take(name, subscription);
   }
 
-  /** Sends what can be sent, after the connection has drained. */
+  /** Sends what can be sent, after the connection has drained: the first may take all that it takes. */
   pump(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.pump();
+    const all = [...this.#subscriptions.values()];
+    const first = this.#pumps++;
+    for (let i = 0; i < all.length; i++) all[(first + i) % all.length].pump();
   }
 
   /** See {@linkcode Subscriber.changed}. */

@@ -110,6 +110,23 @@ Deno.test(
 );
 
 Deno.test(
+  "a channel that has always more than the connection takes holds back no other of the connection",
+  inWorld({ delivery: { enabled: false } }, async (w) => {
+    const bob = await w.subscriber("bob", "busy");
+    bob.say({ type: "channel.subscribe", channel: "calm" });
+    await w.settle();
+    bob.connection.capacity = 0;
+    await w.publish("busy", ...numbers(1, 10));
+    await w.publish("calm", "calm");
+    for (let n = 11; !bob.data.includes("calm"); n++) {
+      assert(n < 20, "calm waits for ever");
+      await w.publish("busy", n);
+      await bob.drain(1);
+    }
+  }),
+);
+
+Deno.test(
   "what is overdue waits for a reader that takes nothing",
   inWorld({}, async (w) => {
     const bob = await w.subscriber("bob", "c");
