@@ -319,6 +319,11 @@ export class Hub implements SessionHost {
     this.context.turn.pump(session);
   }
 
+  /** A connection takes messages again of which it had more than left at once. */
+  goesOn(session: Session): void {
+    this.context.turn.goOn(session);
+  }
+
   /**
    * Publishes as the embedding program, or for it over HTTP: nobody is left out.
    *

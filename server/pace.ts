@@ -1,21 +1,25 @@
 import type { Cancel, Clock } from "./clock.ts";
 
-/** Writes in a round above which the rest waits for the next one… */
-const MAX_WRITES = 256;
-/** …a large one counting once more for so many bytes each. */
+/**
+ * Writes in a round above which the rest waits for the next one. With some more Deno reads in every other
+ * turn of the event loop only, and with many it costs a third more to write them.
+ */
+const MAX_WRITES = 48;
+/**
+ * Part of the interval that passes at least between the end of a cycle and the next one: the longer a cycle
+ * takes the rarer they are, so that time is left for all else.
+ */
+const BREATH = 3 / 4;
+/** A large one counts once more for so many bytes each. */
 const WRITE_BYTES = 16_384;
-/** Writes after which the runtime is let do them, and read, before there are more. */
-const FEW = 64;
 
 /**
  * Says when the next round of messages may begin.
  *
- * A runtime writes what it was told to send, and reads, when the program has nothing more to do. Rounds
- * without a pause between only make the row of writes longer: messages wait in it, and cost a write and
- * memory each, that could wait in the log and leave together. With one, whoever has its turn late gets
- * what has come meanwhile.
- *
- * Under a clock that knows nothing of sockets there is no pause.
+ * A runtime writes what it was told to send, and reads, when the program has nothing more to do. Large
+ * rounds only make the row of writes longer: messages wait in it, and cost a write and memory each, that
+ * could wait in the log and leave together. With small ones, whoever has its turn late gets what has come
+ * meanwhile.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -23,8 +27,8 @@ export class Pace {
   readonly #go: () => void;
   #writes = 0;
   #hasSent = false;
-  #pauses = false;
-  #cancelRest: Cancel | undefined;
+  /** What is waited for until the next cycle may begin. */
+  readonly #rests = new Set<Cancel>();
   #isStopped = false;
 
   /**
@@ -38,13 +42,13 @@ export class Pace {
     this.#go = go;
   }
 
-  /** Whether no round may begin yet. */
-  get pauses(): boolean {
-    return this.#pauses || this.#isStopped;
+  /** Whether nothing may begin any more. */
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
   /** Whether no cycle may begin yet. */
   get rests(): boolean {
-    return this.#cancelRest !== undefined || this.#isStopped;
+    return this.#rests.size > 0 || this.#isStopped;
   }
   /** Whether so much was sent in this round that the rest belongs to the next. */
   get isFull(): boolean {
@@ -56,6 +60,11 @@ export class Pace {
     this.#hasSent = false;
   }
 
+  /** Everybody was asked. */
+  endCycle(): void {
+    if (this.#hasSent && this.#interval > 0) this.#rest(this.#interval * BREATH);
+  }
+
   /** Some of them are asked. */
   beginRound(): void {
     this.#writes = 0;
@@ -65,32 +74,22 @@ export class Pace {
   sends(writes: number, bytes: number): void {
     if (!this.#hasSent) {
       this.#hasSent = true;
-      if (this.#interval > 0) this.#rest();
+      if (this.#interval > 0) this.#rest(this.#interval);
     }
     this.#writes += writes + bytes / WRITE_BYTES;
-    if (this.#writes >= FEW && !this.#pauses) this.#pause();
   }
 
   /** Lets nothing more begin. */
   stop(): void {
     this.#isStopped = true;
-    this.#cancelRest?.();
+    for (const cancel of this.#rests) cancel();
   }
 
-  #rest(): void {
-    this.#cancelRest ??= this.#clock.schedule(this.#interval, () => {
-      this.#cancelRest = undefined;
-      this.#go();
+  #rest(delay: number): void {
+    const cancel = this.#clock.schedule(delay, () => {
+      this.#rests.delete(cancel);
+      if (this.#rests.size === 0) this.#go();
     });
-  }
-
-  // From within the round: while the program does the rest of it the time of the pause passes.
-  #pause(): void {
-    if (this.#clock.afterIo === undefined) return;
-    this.#pauses = true;
-    this.#clock.afterIo(() => {
-      this.#pauses = false;
-      this.#go();
-    });
+    this.#rests.add(cancel);
   }
 }

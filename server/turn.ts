@@ -26,6 +26,10 @@ export class Turn {
   #pumped = new Set<Pumped>();
   /** Who is left of this one. */
   #left = new Set<Pumped>();
+  /** Who had more to send than left at once. */
+  #more = new Set<Pumped>();
+  /** Whether those who are left are a cycle, or go on behind one. */
+  #isCycle = false;
   #flushed = new Set<Flushed>();
   #scheduled = false;
 
@@ -48,6 +52,12 @@ export class Turn {
   /** Pumps `what` at the end of this turn, or once those before it had theirs. */
   pump(what: Pumped): void {
     this.#pumped.add(what);
+    if (this.#mayPump) this.#schedule();
+  }
+
+  /** Pumps `what`, which has more to send than left at once, whether or not a cycle may begin. */
+  goOn(what: Pumped): void {
+    this.#more.add(what);
     if (this.#mayPump) this.#schedule();
   }
 
@@ -77,8 +87,9 @@ export class Turn {
   }
 
   get #mayPump(): boolean {
-    if (this.#pace.pauses) return false;
-    return this.#left.size > 0 || (this.#pumped.size > 0 && !this.#pace.rests);
+    if (this.#pace.isStopped) return false;
+    if (this.#left.size > 0 || this.#more.size > 0) return true;
+    return this.#pumped.size > 0 && !this.#pace.rests;
   }
 
   #schedule(): void {
@@ -97,15 +108,23 @@ export class Turn {
   }
 
   #pump(): void {
-    if (this.#left.size === 0) {
-      [this.#left, this.#pumped] = [this.#pumped, this.#left];
-      this.#pace.beginCycle();
-    }
+    if (this.#left.size === 0) this.#begin();
     this.#pace.beginRound();
     for (const what of this.#left) {
       this.#left.delete(what);
       what.pump();
-      if (this.#pace.isFull) return;
+      if (this.#pace.isFull) break;
     }
+    if (this.#isCycle && this.#left.size === 0) this.#pace.endCycle();
+  }
+
+  #begin(): void {
+    this.#isCycle = !this.#pace.rests;
+    if (this.#isCycle) {
+      [this.#left, this.#pumped] = [this.#pumped, this.#left];
+      this.#pace.beginCycle();
+    }
+    for (const what of this.#more) this.#left.add(what);
+    this.#more.clear();
   }
 }

@@ -60,7 +60,8 @@ export class LogReader implements LogPagesHost {
   next(after: number, maxCount: number, maxBytes: number): Batch | Gap | undefined {
     const view = this.#view;
     if (after >= view.head) return undefined;
-    this.expire();
+    const limitAt = this.#expiryLimit;
+    this.#expire(limitAt);
     if (after + 1 < view.oldest) {
       return { epoch: view.epoch, seq: view.oldest - 1, reason: "retention" };
     }
@@ -71,7 +72,7 @@ export class LogReader implements LogPagesHost {
       this.#batches.set(after, batch);
     }
     const [{ message }] = batch.entries;
-    if (message.at > this.#expiryLimit || message.seq <= this.#vouched) return batch;
+    if (message.at > limitAt || message.seq <= this.#vouched) return batch;
     // Read again: the store says what has expired, and that is a gap.
     this.#forgetPages();
     this.#pageAt(after);
@@ -122,7 +123,11 @@ export class LogReader implements LogPagesHost {
 
   /** What is too old is not delivered, even if it is still in memory. */
   expire(): void {
-    if (!this.#tail.expire(this.#expiryLimit)) return;
+    this.#expire(this.#expiryLimit);
+  }
+
+  #expire(limitAt: number): void {
+    if (!this.#tail.expire(limitAt)) return;
     // A store with a clock of its own says itself what has expired.
     if (this.#view.skew === undefined) this.#view.losesUpTo(this.#tail.from);
     this.#forgetPages();

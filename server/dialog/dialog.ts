@@ -147,7 +147,7 @@ export class Dialog implements BacklogOwner, PublishesOwner {
 
   /** The connection takes messages again. */
   drained(): void {
-    if (this.#session !== undefined) this.#hub.drained(this.#session);
+    if (this.#session !== undefined) this.#hub.goesOn(this.#session);
   }
 
   /** Something else than a text frame arrived. */

@@ -163,7 +163,7 @@ class PlainHost implements PlainStreamHost {
   }
 
   drained(): void {
-    if (this.#session !== undefined) this.#hub.drained(this.#session);
+    if (this.#session !== undefined) this.#hub.goesOn(this.#session);
   }
 
   lives(): void {

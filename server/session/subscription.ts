@@ -331,7 +331,7 @@ export class Subscription implements Pumped, Timed {
     if (channel.epoch !== this.#cursor.epoch) this.#changeEpoch();
     if (this.#cursor.lateCount > 0) this.#pumpLate(connection);
     const { delivery } = this.#context.settings;
-    while (true) {
+    while (this.#cursor.sent < channel.head) {
       const room = Math.min(connection.capacity, this.#room);
       const bytes = delivery.windowBytes - this.#bytes;
       if (room <= 0 || (bytes <= 0 && this.#cursor.outstanding > 0)) break;

@@ -71,7 +71,7 @@ Deno.test("Turn: where much is sent the rest has the next turns, in order, and w
   const { clock, order, turn, pumped, flushed } = setUp();
   const big = (name: string, then = () => {}) =>
     pumped(name, () => {
-      turn.sends(200, 0);
+      turn.sends(40, 0);
       then();
     });
   const all = [big("a"), big("b"), big("c"), big("d"), big("e")];
@@ -93,7 +93,7 @@ Deno.test("Turn.pumpSoon() lets a pump that finds the turn full go on before the
   const { clock, order, turn, pumped } = setUp();
   const rest = pumped("rest");
   turn.pump(pumped("first", () => {
-    turn.sends(256, 0);
+    turn.sends(48, 0);
     turn.pump(pumped("next"));
     if (turn.isFull) turn.pumpSoon(rest);
   }));
@@ -124,6 +124,39 @@ Deno.test("Turn: an interval holds up pumps, and no flush", async () => {
   await clock.advance(1);
   assertEquals(order.splice(0), ["pump", "flush"]);
   turn.pump(messages);
+  turn.stop();
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Turn: who has more to send than left at once goes on while others wait for the interval, who then do not wait for it", async () => {
+  const clock = new ManualClock();
+  const turn = new Turn(clock, 20);
+  const order: string[] = [];
+  let left = 200;
+  const reader = {
+    pump() {
+      order.push("reader");
+      turn.sends(1, 700_000);
+      if (--left > 0) turn.goOn(reader);
+    },
+  };
+  const other = {
+    pump() {
+      order.push("other");
+      turn.sends(1, 10);
+    },
+  };
+  turn.pump(reader);
+  turn.pump(other);
+  for (let n = 0; n < 10; n++) await clock.turn();
+  assertEquals(order.splice(0).slice(0, 4), ["reader", "other", "reader", "reader"]);
+  turn.pump(other);
+  for (let n = 0; n < 10; n++) await clock.turn();
+  assertEquals(order.splice(0).includes("other"), false, "the interval is not over");
+  const advanced = clock.advance(20);
+  await advanced;
+  assertEquals([order.includes("other"), left], [true, 0]);
+  turn.pump(other);
   turn.stop();
   assertEquals(clock.pending, 0);
 });

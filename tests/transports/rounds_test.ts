@@ -4,7 +4,7 @@ import { WireClient } from "../support/wire_client.ts";
 
 const CLIENTS = 40;
 const MESSAGES = 60;
-/** A round has 256 writes, or 4 MiB: these take many. */
+/** A round has 48 writes, or 768 KiB: these take many. */
 const PADDING = "x".repeat(3000);
 
 for (const websocket of ["deno", "ws"] as const) {
