@@ -58,8 +58,8 @@ interface Delivery {
   /** Least time between two cycles, in seconds. */
   readonly flushInterval: number;
   /**
-   * For how many connections each of them stands: among many a turn is soon full, and pauses until the
-   * runtime has written and read.
+   * For how many connections each of them stands: among many a turn is soon full, and the rest waits for
+   * the next one.
    */
   readonly crowd: number;
   /** Whether sockets of the fixed wire send what has gathered in one write. */
