@@ -331,8 +331,10 @@ export class Subscription implements Pumped, Timed {
     if (channel.epoch !== this.#cursor.epoch) this.#changeEpoch();
     if (this.#cursor.lateCount > 0) this.#pumpLate(connection);
     const { delivery } = this.#context.settings;
-    while (this.#cursor.sent < channel.head) {
+    while (true) {
+      // Looked at also behind the last message: only so is a reader found out that has stopped with it.
       const room = Math.min(connection.capacity, this.#room);
+      if (this.#cursor.sent >= channel.head) break;
       const bytes = delivery.windowBytes - this.#bytes;
       if (room <= 0 || (bytes <= 0 && this.#cursor.outstanding > 0)) break;
       const next = channel.next(this.#cursor.sent, room, Math.max(bytes, 0));
