@@ -18,11 +18,10 @@ export const latency: Scenario = {
   name: "latency",
   about: "time from publish to receive, at fixed rates",
   async run(stage) {
-    const { rates, subscribers, seconds } = stage.scale;
+    const { rates, subscribers } = stage.scale;
     const sections: Section[] = [];
     for (const rate of rates) {
-      // Who cannot do it falls behind from the beginning on: not for long.
-      const plan = { rate, warm: seconds / 2 };
+      const plan = { rate };
       const runs = [...PEERS, ...(stage.scale.isShort ? [] : stage.others)].map((peer) => ({
         peer,
         plan,
