@@ -102,8 +102,8 @@ export class Session
   wire: Wire = "fixed";
   readonly #host: SessionHost;
   readonly #subscriptions = new SmallMap<string, Subscription>();
-  /** How often it was pumped: each time another subscription is the first. */
-  #pumps = 0;
+  /** Which subscription is pumped first: the one behind that which was sent something last. */
+  #first = 0;
   #changed: Set<Subscription> | undefined;
   /** Channels of which only the store has the position. */
   #stored: Set<string> | undefined;
@@ -540,8 +540,16 @@ export class Session
   /** Sends what can be sent, after the connection has drained: the first may take all that it takes. */
   pump(): void {
     const all = [...this.#subscriptions.values()];
-    const first = this.#pumps++;
-    for (let i = 0; i < all.length; i++) all[(first + i) % all.length].pump();
+    const first = this.#first;
+    for (let i = 0; i < all.length; i++) {
+      const at = (first + i) % all.length;
+      const { position, outstanding } = all[at];
+      all[at].pump();
+      // Where the connection still has what it took before, nobody has had a turn.
+      if (all[at].position !== position || all[at].outstanding !== outstanding) {
+        this.#first = at + 1;
+      }
+    }
   }
 
   /** See {@linkcode Subscriber.changed}. */
