@@ -164,7 +164,8 @@ export class Dialog implements BacklogOwner, PublishesOwner {
    */
   closed(code: number, byPeer = true): void {
     if (this.#state === "ended") return;
-    if (this.#backlog !== undefined && this.#state === "attached" && byPeer) {
+    // Its very first words may stand in line.
+    if (this.#backlog !== undefined && this.#state !== "opening" && byPeer) {
       this.#backlog.closed ??= code;
       return;
     }

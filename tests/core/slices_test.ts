@@ -283,6 +283,22 @@ Deno.test("clients that send as soon as they are answered keep none waiting: all
   await w.end();
 });
 
+for (const code of [1000, 1006]) {
+  Deno.test(`what stands in line counts, also where it is all that a client has said before it closed (${code})`, async () => {
+    const w = new Sliced({}, false);
+    for (let i = 0; i < 100; i++) w.dial(`c${i}`).say({ type: "ping" });
+    const last = w.dial("last");
+    last.say({ type: "channel.publish", channel: "c", data: "last words" });
+    await (code === 1000 ? last.leave() : last.drop());
+    await w.turns();
+    await w.settle();
+    const { messages } = await w.interposed.store.read("c", 0, 10, w.clock.now());
+    assertEquals(messages.map(({ payload }) => payload), ['"last words"']);
+    assertEquals(w.hub.sessionCount, 100);
+    await w.end();
+  });
+}
+
 /** A clock whose sockets are asked in the next millisecond. */
 class IoClock extends ManualClock {
   afterIo(task: () => void): void {
