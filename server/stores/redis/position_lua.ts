@@ -7,8 +7,8 @@
  *
  * - `GENERATION`: that which last wrote or loaded it.
  * - `NAMED`: 0 while its session may not name the channel: one that begins, or is being forgotten.
- * - `OP`: who committed it, and that one's how manieth commit it was, so that a repeated or belated
- *   one is known.
+ * - `OP`: who committed it, and the number that it gave that commit, so that a repeated or belated one
+ *   is known, and a belated end of what was there before.
  * - `UNSEEN`: numbers of messages that were put back and not loaded; `LOADED`: and loaded, but not
  *   committed since.
  * - `HELD`: numbers of messages kept whole in `REDRIVEN`.

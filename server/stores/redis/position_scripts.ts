@@ -95,7 +95,7 @@ end
 return told`;
 
 const CONTRACT = `-- KEYS: positionKeys
--- ARGV: session, generation, mode, node, how manieth commit of the node, floor, sent, own,
+-- ARGV: session, generation, mode, node, its number of this commit, floor, sent, own,
 --   settled, late, epoch, ms until somebody sees whether the session lives, most letters,
 --   count of redriven messages, (number, message or '' if it is there)..., (letter id, letter)...
 -- Modes: 'quick' for a position that is known to be the session's; 'named' for one that the
@@ -183,11 +183,15 @@ export const DROP_SCRIPT: Script = {
   lua: `-- Removes a position that this generation, or one before it, left.
 -- flags: allow-oom
 -- KEYS: positionKeys
--- ARGV: session, generation
+-- ARGV: session, generation; if what this generation committed later stays: node, its number of then
 -- returns {bad, whether there is none now}
 ${POSITIONS}
-local p = position(ARGV[2])
-if p and p.generation > tonumber(ARGV[3]) then return {bad, 0} end
+local p, generation = position(ARGV[2]), tonumber(ARGV[3])
+if p and p.generation > generation then return {bad, 0} end
+if p and p.generation == generation and ARGV[4] then
+  local by, order = string.match(p.op, '^(.*):(%d+)$')
+  if by == ARGV[4] and tonumber(order) > tonumber(ARGV[5]) then return {bad, 0} end
+end
 remove(ARGV[2], p)
 return {bad, 1}`,
 };

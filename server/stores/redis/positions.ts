@@ -28,12 +28,12 @@ import { HEARD_SCRIPT, NAME_SCRIPT, UNNAME_SCRIPT } from "./session_scripts.ts";
 /** What a commit of one position may go by. */
 type Mode = "quick" | "named" | "fresh";
 
-/** A commit on its way, with its number among those of this node. */
+/** A commit on its way, with its number among the steps of this node. */
 interface Numbered extends Commit {
   readonly count: number;
 }
 
-/** How often a subscription begins anew that is swept away while it begins. */
+/** How often a subscription begins or ends anew that others change while it does. */
 const TRIES = 3;
 
 /**
@@ -42,6 +42,11 @@ const TRIES = 3;
  * A position is in the slot of its channel, and its session, in another slot, names the channel. It is
  * written before it is named, and unnamed before it is removed; between the two steps it is marked.
  * So a crash leaves a position that nobody names, which ends, and never a name without a position.
+ *
+ * What one node does to a session's names and positions at once, or what Redis carries out after its
+ * caller has gone on, is put in order by numbers of that node. A name goes by the number of the
+ * position that was written for it, and so does nothing after a later unnaming; a removal goes by the
+ * number of the unnaming before it, and leaves a position that was written later.
  */
 export class RedisPositions {
   readonly #parts: SessionParts;
@@ -50,8 +55,7 @@ export class RedisPositions {
   readonly #tag: string;
   /** Redriven messages that Redis has beside a position, and need not be sent again. */
   readonly #there = new WeakSet<StoredMessage>();
-  #commits = 0;
-  #changes = 0;
+  #numbers = 0;
 
   /** @param parts what it shares with sessions and dead letters */
   constructor(parts: SessionParts) {
@@ -94,7 +98,7 @@ export class RedisPositions {
     const { leases } = this.#parts;
     const deadly = commits.filter(({ deadLetters = [] }) => deadLetters.length > 0);
     await this.#letters.announce(deadly.map(({ channel }) => channel));
-    let waiting: Numbered[] = commits.map((commit) => ({ ...commit, count: ++this.#commits }));
+    let waiting: Numbered[] = commits.map((commit) => ({ ...commit, count: ++this.#numbers }));
     if (leases.has(key, generation, now)) {
       const answers = await this.#storeAll(key, generation, "quick", waiting);
       if (answers.includes("fenced")) {
@@ -113,19 +117,25 @@ export class RedisPositions {
       if (rest.length === 0) return true;
       waiting = rest;
     }
-    throw new PushError("unavailable", "What this session begins is swept away all the time.");
+    throw new PushError("unavailable", "What this session begins is ended all the time.");
   }
 
   /** See `Store.forget`. */
   async forget(key: string, generation: number, channel: string): Promise<boolean> {
     const name = escapeName(key);
-    const marked = await this.#run(MARK_SCRIPT, channel, [name, generation, "0"]);
-    if (marked[0] === "fenced") return false;
-    const change = [generation, this.#change(), escapeName(channel)];
-    const unnamed = await this.#session(UNNAME_SCRIPT, key, change);
-    if (unnamed[0] !== 1) return false;
-    await this.#run(DROP_SCRIPT, channel, [name, generation]);
-    return true;
+    for (let tries = 0; tries < TRIES; tries++) {
+      const [marked] = await this.#run(MARK_SCRIPT, channel, [name, generation, "0"]);
+      if (marked === "fenced") return false;
+      const count = ++this.#numbers;
+      const change = [generation, `${this.#tag} ${count}`, escapeName(channel)];
+      const [unnamed] = await this.#session(UNNAME_SCRIPT, key, change);
+      if (unnamed === "fenced") return false;
+      // Its name is there still, and so its position must be.
+      if (unnamed === "late") continue;
+      await this.#run(DROP_SCRIPT, channel, [name, generation, this.#tag, count]);
+      return true;
+    }
+    throw new PushError("unavailable", "What this session has is changed all the time.");
   }
 
   /** Removes the positions of a session that has ended, as far as this generation may. */
@@ -143,6 +153,7 @@ export class RedisPositions {
 
   async #load(key: string, generation: number, channel: string): Promise<Cursor | "fenced"> {
     const name = escapeName(key);
+    const count = ++this.#numbers;
     const [status, text, ...held] = await this.#run(LOAD_SCRIPT, channel, [name, generation]);
     if (status === "fenced") return "fenced";
     // The session names it, so it was there.
@@ -152,7 +163,7 @@ export class RedisPositions {
     const cursor = readPosition(String(text), messages);
     if (cursor === undefined) {
       this.#parts.tally.quarantined++;
-      await this.#run(DROP_SCRIPT, channel, [name, generation]);
+      await this.#run(DROP_SCRIPT, channel, [name, generation, this.#tag, count]);
       return lostPosition();
     }
     for (const { redriven } of cursor.late) if (redriven !== undefined) this.#there.add(redriven);
@@ -180,9 +191,10 @@ export class RedisPositions {
     if (answers.flat().includes("fenced")) return undefined;
     if (fresh.length === 0) return [];
     const channels = fresh.map(({ channel }) => channel);
-    const args = [generation, this.#change(), ...channels.map(escapeName)];
+    const args = [generation, `${this.#tag} ${fresh[0].count}`, ...channels.map(escapeName)];
     const [named] = await this.#session(NAME_SCRIPT, key, args);
-    if (named !== 1) {
+    if (named === "late") return this.#again(fresh);
+    if (named !== "ok") {
       await this.drop(key, generation, channels);
       return undefined;
     }
@@ -191,13 +203,12 @@ export class RedisPositions {
         this.#run(MARK_SCRIPT, channel, [escapeName(key), generation, "1"])
       ),
     );
-    return fresh.filter((_, i) => marked[i][0] === "none")
-      .map((commit) => ({ ...commit, count: ++this.#commits }));
+    return this.#again(fresh.filter((_, i) => marked[i][0] === "none"));
   }
 
-  /** Numbers a change to the names of a session. */
-  #change(): string {
-    return `${this.#tag} ${++this.#changes}`;
+  /** Commits to store anew. */
+  #again(commits: readonly Numbered[]): Numbered[] {
+    return commits.map((commit) => ({ ...commit, count: ++this.#numbers }));
   }
 
   #storeAll(

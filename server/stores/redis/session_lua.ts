@@ -42,7 +42,7 @@ end
  * no connection since then, and ends `ttl` later. `ended` names what ended it before its time. A
  * field `c:CHANNEL` for each channel that has a position: empty, or what put messages back that the
  * holder has not loaded; `news` is there if one may not be empty. `change` is the generation and node
- * that changed these names last, and how manieth change of its own that was, so that a belated one is
+ * that changed these names last, and the number that it gave that change, so that a belated one is
  * known.
  */
 export const SESSION = `${GUARD}
@@ -84,12 +84,13 @@ local function channels(s)
   end
   return names
 end
--- Whether a change to the names, 'NODE NUMBER', is newer than all before it of the same holder.
+-- Whether a change to the names, 'NODE NUMBER', comes before all later ones of the same holder. The last
+-- one may come again: that changes nothing.
 local function isNext(s, change)
   local last = redis.call('HGET', s.key, 'change') or ''
   local generation, by, number = string.match(last, '^(%d+) (%S+) (%d+)$')
   local node, order = string.match(change, '^(%S+) (%d+)$')
-  if tonumber(generation) == s.generation and by == node and tonumber(order) <= tonumber(number) then
+  if tonumber(generation) == s.generation and by == node and tonumber(order) < tonumber(number) then
     return false
   end
   redis.call('HSET', s.key, 'change', whole(s.generation) .. ' ' .. change)

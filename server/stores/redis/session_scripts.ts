@@ -215,14 +215,14 @@ export const NAME_SCRIPT: Script = {
   name: "name",
   lua: `-- Adds channels, whose positions are stored already, to those of a session.
 -- KEYS: session
--- ARGV: generation, node and how manieth change to names of its own, channel...
--- returns {bad, whether the generation is the newest}
+-- ARGV: generation, node and its number of the first of these positions, channel...
+-- returns {bad, 'ok' | 'fenced'}, {bad, 'late'} if names were changed after that number
 ${SESSION}
 local s = session(KEYS[1])
-if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 0} end
-if not isNext(s, ARGV[3]) then return {bad, 1} end
+if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 'fenced'} end
+if not isNext(s, ARGV[3]) then return {bad, 'late'} end
 for i = 4, #ARGV do redis.call('HSETNX', s.key, 'c:' .. ARGV[i], '') end
-return {bad, 1}`,
+return {bad, 'ok'}`,
 };
 
 /** Takes a channel from those that a session names. */
@@ -231,13 +231,14 @@ export const UNNAME_SCRIPT: Script = {
   lua: `-- Takes a channel, whose position goes next, from those of a session.
 -- flags: allow-oom
 -- KEYS: session
--- ARGV: generation, node and how manieth change to names of its own, channel
--- returns {bad, whether the generation is the newest}
+-- ARGV: generation, node and its number of this change, channel
+-- returns {bad, 'ok' | 'fenced'}, {bad, 'late'} if names were changed after that number
 ${SESSION}
 local s = session(KEYS[1])
-if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 0} end
-if isNext(s, ARGV[3]) then redis.call('HDEL', s.key, 'c:' .. ARGV[4]) end
-return {bad, 1}`,
+if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 'fenced'} end
+if not isNext(s, ARGV[3]) then return {bad, 'late'} end
+redis.call('HDEL', s.key, 'c:' .. ARGV[4])
+return {bad, 'ok'}`,
 };
 
 /** Tells a session's holder of redriven messages. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { PushError } from "@push/client/protocol";
+import { lookAt } from "../../../server/stores/redis/session_look.ts";
 import { startRedis } from "../../support/redis.ts";
 import { Node } from "./session_bed.ts";
 
@@ -286,9 +287,50 @@ test("a forget() that is carried out after all does not end a later subscription
   for (const belated of [mark, unname]) await a.link.again(belated);
   assertEquals(await a.stand("s", generation, "c", 3), true);
   assertEquals((await a.position("s", generation, "c"))?.floor, 3);
-  // The position itself may go; that is told, and not silent.
   await a.link.again(drop);
-  assertEquals((await a.position("s", generation, "c"))?.epoch, "lost");
+  assertEquals((await a.position("s", generation, "c"))?.floor, 3);
+});
+
+test("a subscription that begins while one ends, and is cut off, has its position", async (a) => {
+  await a.publish("c", 9);
+  const generation = await a.attach("s");
+  await a.stand("s", generation, "c", 5);
+  const [ending, goOn] = await a.link.holdBack("drop", () => {
+    return a.positions.forget("s", generation, "c");
+  });
+  a.link.cut.add("mark");
+  await assertRejects(() => a.stand("s", generation, "c", 2), PushError, "cut at mark");
+  goOn();
+  assertEquals(await ending, true);
+  assertEquals((await a.position("s", generation, "c"))?.floor, 2);
+});
+
+test("a subscription that ends while it begins is not named without its position", async (a) => {
+  await a.publish("c", 9);
+  const generation = await a.attach("s");
+  const [beginning, goOn] = await a.link.holdBack("name", () => a.stand("s", generation, "c", 5));
+  assertEquals(await a.positions.forget("s", generation, "c"), true);
+  a.link.cut.add("mark").add("commit").add("commit more");
+  goOn();
+  await assertRejects(() => beginning, PushError, "cut at commit more");
+  a.link.cut.clear();
+  assertEquals((await lookAt(a.parts, "s", ["c"])).news, [undefined]);
+  assertEquals(await a.stand("s", generation, "c", 4), true);
+  assertEquals((await a.position("s", generation, "c"))?.floor, 4);
+});
+
+test("a subscription that ends after one that was asked later ends whole", async (a) => {
+  for (const channel of ["c", "d"]) await a.publish(channel, 9);
+  const generation = await a.attach("s");
+  for (const channel of ["c", "d"]) await a.stand("s", generation, channel, 5);
+  const [ending, goOn] = await a.link.holdBack("unname", () => {
+    return a.positions.forget("s", generation, "c");
+  });
+  assertEquals(await a.positions.forget("s", generation, "d"), true);
+  goOn();
+  assertEquals(await ending, true);
+  assertEquals((await lookAt(a.parts, "s", ["c", "d"])).news, [undefined, undefined]);
+  for (const channel of ["c", "d"]) assertEquals(await stored(a, channel), []);
 });
 
 test("a redriven message is sent to the store once, and again only if it is gone there", async (a) => {

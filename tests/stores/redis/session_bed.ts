@@ -60,12 +60,41 @@ export class WatchedLink extends RedisLink {
     isCluster: this.isCluster,
   };
 
+  /** By name, scripts of which the next one waits: who is told that it does, and until when. */
+  readonly #held = new Map<
+    string,
+    { readonly reached: () => void; readonly until: Promise<void> }
+  >();
+
   /** See `RedisLink.run`. */
   override async run(...args: Sent): Promise<unknown> {
+    const held = this.#held.get(args[0].name);
+    if (held !== undefined) {
+      this.#held.delete(args[0].name);
+      held.reached();
+      await held.until;
+    }
     if (this.cut.has(args[0].name)) throw new PushError("unavailable", `cut at ${args[0].name}`);
     this.sent.push(args);
     if (this.twice) await super.run(...args);
     return await super.run(...args);
+  }
+
+  /**
+   * Begins something, up to its first script of this name.
+   *
+   * @returns what it will come to, and what lets it go on
+   */
+  async holdBack<T>(
+    script: string,
+    begin: () => Promise<T>,
+  ): Promise<[outcome: Promise<T>, goOn: () => void]> {
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    const { promise: until, resolve: goOn } = Promise.withResolvers<void>();
+    this.#held.set(script, { reached: resolve, until });
+    const outcome = begin();
+    await Promise.race([reached, outcome]);
+    return [outcome, goOn];
   }
 
   /** Sends something again that was sent before. */

@@ -12,7 +12,7 @@ const redis = await startRedis({ appendonly: false });
 Deno.test.afterAll(() => redis.stop());
 
 const SEED = Number(Deno.env.get("PUSH_SEED") ?? Math.floor(Math.random() * 2 ** 31));
-const SCHEDULES = Deno.env.has("PUSH_SEED") ? 1 : Number(Deno.env.get("PUSH_SEEDS") ?? 25);
+const SCHEDULES = Number(Deno.env.get("PUSH_SEEDS") ?? (Deno.env.has("PUSH_SEED") ? 1 : 25));
 const STEPS = 60;
 const KEYS = ["s", "t", "u"];
 const CHANNELS = ["c", "d"];
