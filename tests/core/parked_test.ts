@@ -50,6 +50,7 @@ for (const channels of [["calm", "busy"], ["busy", "calm"]]) {
         socket.bufferedAmount = 0;
         await w.pass(100);
       }
+      connection.gone();
       dialog.closed(1006);
       await w.settle();
     }),
