@@ -71,6 +71,12 @@ export const ON: Peer = gateway({
 });
 /** One message a frame. */
 export const FIXED_OFF: Peer = gateway({ name: "fixed wire, delivery off", wire: "fixed" });
+/** The same where more is asked of it than it can send: what waits is kept as history only. */
+export const ROOMY_OFF: Peer = gateway({
+  name: FIXED_OFF.name,
+  wire: "fixed",
+  options: { push: { delivery: { historySize: 10_000 } } },
+});
 /** One message a frame, one acknowledgement a message. */
 export const FIXED_ON: Peer = gateway({
   name: "fixed wire, acknowledged",

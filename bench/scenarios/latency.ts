@@ -1,5 +1,5 @@
 /** How long a message takes, at a rate that is given. */
-import { BARE, FIXED_OFF, gateway, ON, TURN, WS_ON } from "../peers/mod.ts";
+import { BARE, gateway, ON, ROOMY_OFF, TURN, WS_ON } from "../peers/mod.ts";
 import type { Scenario, Section } from "../scenario.ts";
 import { show } from "../figures.ts";
 import { figuresOf, IN_FRAME, P50, P99, SERVER } from "./columns.ts";
@@ -11,7 +11,7 @@ const SLOW = gateway({
   acks: "cumulative",
   options: { push: { flushInterval: 0.02 } },
 });
-const PEERS = [BARE, TURN, ON, SLOW, WS_ON, FIXED_OFF];
+const PEERS = [BARE, TURN, ON, SLOW, WS_ON, ROOMY_OFF];
 
 /** Publishes leave when they are due, whether or not earlier ones have come. */
 export const latency: Scenario = {

@@ -1,15 +1,9 @@
 /** More than a server can send. */
-import { BARE, FIXED_OFF, FIXED_ON, gateway, ON, TURN } from "../peers/mod.ts";
+import { BARE, FIXED_ON, ON, ROOMY_OFF, TURN } from "../peers/mod.ts";
 import type { Scenario } from "../scenario.ts";
 import { show } from "../figures.ts";
 import { figuresOf, P99, PEAK, SERVER } from "./columns.ts";
 
-/** At most once what waits is kept as history only; and all of it has to come. */
-const ROOMY_OFF = gateway({
-  name: FIXED_OFF.name,
-  wire: "fixed",
-  options: { push: { delivery: { historySize: 10_000 } } },
-});
 const PEERS = [BARE, TURN, ON, FIXED_ON, ROOMY_OFF];
 /** Longer than other runs: it is about what grows. */
 const TIMES = 2;
