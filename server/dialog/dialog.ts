@@ -164,9 +164,10 @@ export class Dialog implements BacklogOwner, PublishesOwner {
    */
   closed(code: number, byPeer = true): void {
     if (this.#state === "ended") return;
-    // Its very first words may stand in line.
-    if (this.#backlog !== undefined && this.#state !== "opening" && byPeer) {
-      this.#backlog.closed ??= code;
+    // Its very first words may stand in line, or wait for their session.
+    if (byPeer && (this.#backlog !== undefined || this.#state === "opening")) {
+      const backlog = this.#backlog ?? this.#beginBacklog();
+      backlog.closed ??= code;
       return;
     }
     this.#state = "ended";

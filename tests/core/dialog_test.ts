@@ -495,3 +495,57 @@ Deno.test(
     assertEquals((await w.hub.stats()).messages, 2);
   }),
 );
+
+for (const code of [1000, 1006]) {
+  Deno.test(
+    `what a client has sent counts, though it has closed with ${code} before its session is there`,
+    inWorld({}, async (w) => {
+      const letGo = w.interposed.hold("claim");
+      const publish = (channel: string, data: number) => ({
+        type: "channel.publish",
+        channel,
+        data,
+      });
+      const fixed = w.dial("ann");
+      fixed.say(publish("c", 1));
+      fixed.say(publish("c", 2));
+      const unnamed = w.dial();
+      unnamed.say(publish("d", 1));
+      const extended = w.dial();
+      extended.say({ ...connect, client_id: "bob", subscriptions: [{ channel: "c" }] });
+      extended.say(publish("e", 1), publish("e", 2));
+      await w.settle();
+      for (const client of [fixed, unnamed, extended]) {
+        if (code === 1000) await client.leave();
+        else await client.drop();
+      }
+      letGo();
+      await w.settle();
+      const heads = ["c", "d", "e"].map((name) => w.interposed.target.read(name, 0, 9, 0));
+      assertEquals((await Promise.all(heads)).map(({ head }) => head), [2, 1, 2]);
+      assertEquals(w.hub.sessionCount, 0);
+      const present = new Set(w.hub.presence.list(null).map(({ client_id }) => client_id));
+      for (const name of ["ann", "bob"]) assertEquals(present.has(name), code !== 1000, name);
+    }),
+  );
+}
+
+Deno.test(
+  "a client that has closed before its session was there, and comes back, has it over the newer connection",
+  inWorld({}, async (w) => {
+    const letGo = w.interposed.hold("claim");
+    const first = w.dial("ann");
+    first.say({ type: "channel.subscribe", channel: "c" });
+    await w.settle();
+    await first.drop();
+    const second = w.dial("ann");
+    second.say({ type: "channel.subscribe", channel: "d" });
+    letGo();
+    await w.settle();
+    assertEquals(second.closed, undefined);
+    await w.publish("c", 1);
+    await w.publish("d", 2);
+    assertEquals(second.data, [2]);
+    assertEquals(w.hub.sessionCount, 1);
+  }),
+);

@@ -36,6 +36,7 @@ export class TestClient {
   readonly connection: Pipe;
   readonly #world: Surroundings;
   readonly #dialog: Dialog;
+  #isGone = false;
 
   constructor(
     world: Surroundings,
@@ -54,6 +55,10 @@ export class TestClient {
   /** Code that the gateway closed the connection with. */
   get closed(): string | undefined {
     return this.connection.closed?.code;
+  }
+  /** Whether the client has ended the connection. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
   /** Every frame so far. */
   get frames(): GatewayFrame[] {
@@ -145,14 +150,14 @@ export class TestClient {
 
   /** The connection breaks. */
   async drop(): Promise<void> {
+    this.#isGone = true;
     this.#dialog.closed(1006);
-    this.connection.onClose = undefined;
     await this.#world.settle();
   }
   /** The client closes the connection with 1000. */
   async leave(): Promise<void> {
+    this.#isGone = true;
     this.#dialog.closed(1000);
-    this.connection.onClose = undefined;
     await this.#world.settle();
   }
   /** The connection takes this many messages more, and says so. */

@@ -200,7 +200,8 @@ export class NodesSchedule {
   #isOpen(line: Line | undefined): boolean {
     if (line === undefined) return false;
     const { client, at } = line;
-    return client.closed === undefined && client.connection.onClose !== undefined &&
+    return client.closed === undefined && !client.isGone &&
+      client.connection.onClose !== undefined &&
       this.world.nodes[at].clients.includes(client);
   }
 
