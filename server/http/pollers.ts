@@ -76,8 +76,9 @@ export class Pollers {
   /** @param hub whose sessions are polled */
   constructor(hub: Hub) {
     this.#hub = hub;
-    const { clock, turn, settings: { polling }, store: { cluster } } = hub.context;
-    this.#terms = pollTerms({ clock, turn, maxBatchSize: polling.maxBatchSize });
+    const { clock, turn, settings: { polling, limits }, store: { cluster } } = hub.context;
+    const { maxChannels } = limits;
+    this.#terms = pollTerms({ clock, turn, maxBatchSize: polling.maxBatchSize, maxChannels });
     if (cluster?.sharesSessions) {
       this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
       this.#telling = new PollTelling(this.#records);

@@ -11,20 +11,30 @@ export interface PollTerms {
   readonly turn: Turn;
   /** Most messages of one answer. */
   readonly maxBatchSize: number;
+  /** Notices kept between two polls above which a poller is closed. */
+  readonly mostNotices: number;
   /** Makes the text of an answer to a poll… */
   readonly answers: SharedText;
   /** …and that of an event. */
   readonly events: SharedText;
 }
 
-/** The terms of pollers, with what makes their texts. */
+/**
+ * The terms of pollers, with what makes their texts.
+ *
+ * @param given what they are held to; `maxChannels` is how many one may be subscribed to
+ */
 export function pollTerms(
-  { clock, turn, maxBatchSize }: Pick<PollTerms, "clock" | "turn" | "maxBatchSize">,
+  { clock, turn, maxBatchSize, maxChannels }:
+    & Pick<PollTerms, "clock" | "turn" | "maxBatchSize">
+    & { readonly maxChannels: number },
 ): PollTerms {
   return {
     clock,
     turn,
     maxBatchSize,
+    // A store that is lost has to be told of each channel.
+    mostNotices: Math.max(MOST_NOTICES, 2 * maxChannels),
     answers: new SharedText((array) => `{"messages":${array},"poll_interval_hint":0}`),
     events: new SharedText((array) => `data: ${onOneLine(array)}\n\n`),
   };
@@ -79,7 +89,10 @@ interface Streaming {
 /** Notices kept for a poller between two polls, above which those of presence go, the oldest first… */
 const MAX_NOTICES = 1000;
 const PRESENCE = '{"type":"presence_';
-/** …and above which it is closed: the others must not be lost, and who comes back hears them again. */
+/**
+ * …and above which it is closed, where it may have no more channels than half of that: the others must not
+ * be lost, and who comes back hears them again.
+ */
 const MOST_NOTICES = 2000;
 
 /**
@@ -97,6 +110,8 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   #streaming: Streaming | undefined;
   #frames: string[] = [];
   #messages = 0;
+  /** Presence events among them. */
+  #presence = 0;
   /** Length of the texts that gathered. */
   #length = 0;
   #closed = false;
@@ -205,6 +220,7 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     this.#frames.push(text);
     this.#length += text.length;
     this.#messages += count;
+    if (count === 0 && text.startsWith(PRESENCE)) this.#presence++;
     // What comes while a poll is taken is its answer, without a turn between.
     if (!this.#waiting?.isHeld && this.#streaming === undefined) return;
     const { turn } = this.#terms;
@@ -258,15 +274,18 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
 
   /** Makes room for one notice more; returns whether there is any. */
   #makeRoom(): boolean {
-    const at = this.#frames.findIndex((frame) => frame.startsWith(PRESENCE));
-    if (at >= 0) this.#length -= this.#frames.splice(at, 1)[0].length;
-    return this.#frames.length - this.#messages < MOST_NOTICES;
+    if (this.#presence > 0) {
+      const at = this.#frames.findIndex((frame) => frame.startsWith(PRESENCE));
+      this.#length -= this.#frames.splice(at, 1)[0].length;
+      this.#presence--;
+    }
+    return this.#frames.length - this.#messages < this.#terms.mostNotices;
   }
 
   #take(): string[] {
     const frames = this.#frames;
     this.#frames = [];
-    this.#messages = 0;
+    this.#messages = this.#presence = 0;
     this.#length = 0;
     return frames;
   }

@@ -3,10 +3,10 @@ import { ManualClock } from "../../server/testing/mod.ts";
 import { LongPollConnection, pollTerms } from "../../server/transports/longpoll.ts";
 import { Turn } from "../../server/turn.ts";
 
-function make(maxBatchSize = 3) {
+function make(maxBatchSize = 3, maxChannels = 128) {
   const clock = new ManualClock();
   const closes: string[] = [];
-  const terms = pollTerms({ clock, turn: new Turn(clock), maxBatchSize });
+  const terms = pollTerms({ clock, turn: new Turn(clock), maxBatchSize, maxChannels });
   const connection = new LongPollConnection(terms, (code) => closes.push(code));
   const aborted = new AbortController();
   const poll = async ({ signal }: AbortController = aborted, fill = () => {}) =>
@@ -140,4 +140,11 @@ Deno.test("LongPollConnection: one that never asks for what it must be told is c
   assertEquals(closes, []);
   connection.send('{"type":"channel.gap"}', 0);
   assertEquals(closes, ["slow_consumer"]);
+});
+
+Deno.test("LongPollConnection: one with very many channels may be told of each that its messages are gone", async () => {
+  const { connection, closes, poll } = make(3, 3000);
+  for (let n = 0; n < 6000; n++) connection.send(`{"type":"channel.gap","n":${n}}`, 0);
+  assertEquals((await poll()).length, 6000);
+  assertEquals(closes, []);
 });
