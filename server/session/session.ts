@@ -248,6 +248,7 @@ export class Session
   suspend(): void {
     this.#connection = undefined;
     for (const [name, subscription] of this.#subscriptions) {
+      subscription.isBegun = false;
       if (!subscription.isLive) continue;
       subscription.stop();
       this.#host.flowing(this, name, "paused");
@@ -332,7 +333,7 @@ export class Session
     if (start.last !== undefined || start.all === true) await channel.refresh();
     this.hold(connection);
     let subscription = this.#subscriptions.get(name);
-    const wasLive = subscription?.isLive ?? false;
+    const wasBegun = subscription?.isBegun ?? false;
     const wasKnown = this.knows(name);
     const explicit = isExplicit(start);
     if (subscription === undefined) {
@@ -346,7 +347,7 @@ export class Session
       subscription = this.#add(name, channel, cursor);
     } else {
       subscription.rebind(channel);
-      if (explicit && !wasLive) subscription.seek(explicitCursor(channel, start));
+      if (explicit && !wasBegun) subscription.seek(explicitCursor(channel, start));
     }
     const { epoch } = subscription;
     subscription.settle();
@@ -358,17 +359,18 @@ export class Session
         takePosition(subscription, start.position, readsBack);
     if (resume !== undefined) subscription.resume(resume.flight);
     // A position never goes backwards: one that starts earlier is another one.
-    if (explicit && !wasLive && wasKnown) await this.#positions.forget(name);
+    if (explicit && !wasBegun && wasKnown) await this.#positions.forget(name);
     const subscribed = subscription;
     await this.#positions.write(() => [{ channel: name, cursor: subscribed.snapshot() }]);
     this.hold(connection);
+    subscribed.isBegun = true;
     return {
-      ok: !wasLive,
+      ok: !wasBegun,
       epoch: subscription.epoch,
       earlier: subscription.earlier,
       // Who asks again without a position has lost the answer, and perhaps what came after it.
-      seq: wasLive && start.position === undefined ? subscription.floor : subscription.position,
-      stored: wasKnown && !wasLive && !explicit,
+      seq: wasBegun && start.position === undefined ? subscription.floor : subscription.position,
+      stored: wasKnown && !wasBegun && !explicit,
       start: () => {
         if (misses) subscribed.tellMissed();
         this.#start(name, subscribed, connection);
@@ -405,7 +407,8 @@ export class Session
     if (!this.knows(name)) return false;
     const subscription = this.#subscriptions.get(name);
     if (subscription !== undefined && isBarred) subscription.isBarred = true;
-    const wasLive = this.halt(name);
+    const wasBegun = subscription?.isBegun ?? false;
+    this.halt(name);
     this.#subscriptions.delete(name);
     this.#dropStored(name);
     this.#dropLost(name);
@@ -417,7 +420,7 @@ export class Session
       (this.#stored ??= new Set()).add(name);
       throw error;
     }
-    return wasLive;
+    return wasBegun;
   }
 
   /** See {@linkcode RightsHolder.presentAnew}. */

@@ -47,6 +47,8 @@ export class Subscription implements Pumped, Timed {
   #channel: Channel;
   /** Slot in the timing wheel. */
   slot = 0;
+  /** Whether the present connection is subscribed: it flows as soon as that one was answered. */
+  isBegun = false;
   /** Whether it has ended for want of a right. */
   isBarred = false;
   readonly #context: HubContext;

@@ -549,3 +549,26 @@ Deno.test(
     assertEquals(w.hub.sessionCount, 1);
   }),
 );
+
+Deno.test(
+  "subscribing and unsubscribing in one batch is answered as if it had come one by one",
+  inWorld({}, async (w) => {
+    await w.publish("c", 1, 2);
+    const client = await w.extended("ann");
+    const about = (type: string, more = {}) => ({ type: `channel.${type}`, channel: "c", ...more });
+    client.say(
+      about("subscribe"),
+      about("unsubscribe"),
+      about("unsubscribe"),
+      about("subscribe"),
+      about("subscribe", { all: true }),
+    );
+    await w.settle();
+    const answers = client.frames.flatMap((frame) =>
+      frame.type === "channel.subscribed" || frame.type === "channel.unsubscribed" ? [frame.ok] : []
+    );
+    assertEquals(answers, [true, true, false, true, false]);
+    await w.publish("c", 3);
+    assertEquals(client.data, [3], "it began at the head");
+  }),
+);
