@@ -93,8 +93,8 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
   #isOver = false;
   /**
    * Characters that may be sent before its buffer is looked at again, which costs a call into the
-   * runtime: at most so much more is in it than was seen. Below 0, what messages took beyond: one batch
-   * of them may be more than all that may wait, and no client is slow for that.
+   * runtime: at most so much more is in it than was seen. Below 0, what messages took beyond, or one
+   * answer: one batch of them may be more than all that may wait, and no client is slow for that.
    */
   #room = 0;
   /** What is to leave at the end of this turn. */
@@ -143,8 +143,9 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     if (count > 0) {
       this.#room -= text.length;
       turn.sends(before === undefined ? 1 : 0, text.length);
-    } else if (this.#room > 0) {
-      this.#room = Math.max(this.#room - text.length, 0);
+    } else if (this.#room >= 0) {
+      const isLarge = text.length > maxBufferedBytes / UNIT_BYTES;
+      this.#room = isLarge ? -text.length : Math.max(this.#room - text.length, 0);
     }
     if (!this.#batching && this.#socket.sendAll === undefined) {
       return this.#write(text);
@@ -223,7 +224,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     this.#parked = undefined;
   }
 
-  /** Characters of messages that it was sent beyond its room. */
+  /** Characters that it was sent beyond its room. */
   get #excess(): number {
     return Math.max(-this.#room, 0);
   }

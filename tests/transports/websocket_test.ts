@@ -142,8 +142,31 @@ Deno.test("WebSocketConnection: a buffer beyond the limit ends it as a slow cons
   assertEquals(connection.capacity, 0);
 });
 
-Deno.test("WebSocketConnection: a turn that brings more than the limit ends it", () => {
+Deno.test("WebSocketConnection: one answer may be more than may wait, and who reads it is not slow; further ones may not", () => {
+  for (const batching of [false, true]) {
+    const { connection, socket } = make(batching);
+    for (let n = 0; n < 10; n++) {
+      connection.send(`"${"x".repeat(3 * LIMIT)}"`, 0);
+      socket.bufferedAmount = 3 * LIMIT;
+      connection.flush();
+      socket.bufferedAmount = 0;
+      connection.send('{"answer":1}', 0);
+      connection.flush();
+    }
+    assertEquals(socket.closes, []);
+    for (let n = 0; n < 10; n++) {
+      socket.bufferedAmount += 3 * LIMIT;
+      connection.send(`"${"x".repeat(3 * LIMIT)}"`, 0);
+      connection.flush();
+    }
+    assertEquals(socket.closes.map(([code]) => code), [4008]);
+  }
+});
+
+Deno.test("WebSocketConnection: a turn that brings more than the limit beside one answer ends it", () => {
   const { connection, socket } = make(true);
+  connection.send(`"${"x".repeat(LIMIT)}"`, 0);
+  assertEquals(socket.closes, []);
   connection.send(`"${"x".repeat(LIMIT)}"`, 0);
   assertEquals(socket.closes.map(([code]) => code), [4008]);
 });
