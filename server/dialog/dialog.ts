@@ -168,7 +168,8 @@ export class Dialog implements BacklogOwner, PublishesOwner {
     if (byPeer && (this.#backlog !== undefined || this.#state === "opening")) {
       const backlog = this.#backlog ?? this.#beginBacklog();
       backlog.closed ??= code;
-      return;
+      // No more comes from it.
+      return this.#endHandshake();
     }
     this.#state = "ended";
     this.#endBacklog();

@@ -550,6 +550,19 @@ Deno.test(
   }),
 );
 
+Deno.test("one that has closed while it is being found out who it is keeps nobody out, and no timer", async () => {
+  const w = new World({}, TOKEN);
+  const letGo = w.interposed.hold("claim");
+  const { pending } = w.clock;
+  const client = w.dialAsStranger();
+  client.say({ ...connect, token: TOKEN });
+  assertEquals([w.hub.context.limits.handshakes, w.clock.pending], [1, pending + 1]);
+  await client.leave();
+  assertEquals([w.hub.context.limits.handshakes, w.clock.pending], [0, pending]);
+  letGo();
+  await w.end();
+});
+
 Deno.test(
   "subscribing and unsubscribing in one batch is answered as if it had come one by one",
   inWorld({}, async (w) => {
