@@ -71,6 +71,10 @@ export function owned(base: WsClass): WsClass {
 }
 
 const OPEN = 1;
+/** Bytes of a write that may take as long as a peer may be silent. */
+const LONG_WRITE = 65_536;
+/** Bytes for each further time that a peer is excused which may not have read the ping behind them yet. */
+const EXCUSED_BYTES = 262_144;
 
 /** The answer of an upgrade that was written to the connection already. */
 class Switched extends Response {
@@ -137,6 +141,8 @@ class WsSocket implements Socket, Timed {
   readonly #idleTimeout: number;
   #events: SocketEvents | undefined;
   #heardAt: number;
+  /** How often its silence was excused since it was heard. */
+  #excuses = 0;
 
   constructor(socket: WsWebSocket, connection: Duplex, { wheel, limits }: UpgradeTerms) {
     this.#socket = socket;
@@ -148,6 +154,11 @@ class WsSocket implements Socket, Timed {
 
   get readyState(): number {
     return this.#socket.readyState;
+  }
+
+  /** See {@linkcode Socket.writesWhole}. */
+  get writesWhole(): boolean {
+    return true;
   }
 
   get bufferedAmount(): number {
@@ -197,6 +208,7 @@ class WsSocket implements Socket, Timed {
 
   heard(): void {
     this.#heardAt = this.#wheel.time;
+    this.#excuses = 0;
   }
 
   lost(): void {
@@ -216,6 +228,10 @@ class WsSocket implements Socket, Timed {
   onTime(): void {
     // What a peer says that is not read is no silence.
     if (this.#socket.isPaused) this.heard();
+    else if (this.#isExcused) {
+      this.#heardAt = this.#wheel.time;
+      this.#excuses++;
+    }
     const silence = this.#wheel.time - this.#heardAt;
     if (silence >= this.#idleTimeout) {
       this.#events!.lost();
@@ -225,5 +241,11 @@ class WsSocket implements Socket, Timed {
     const isHalf = silence >= this.#idleTimeout / 2;
     if (isHalf && this.#socket.readyState === OPEN) this.#socket.ping();
     this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / (isHalf ? 1 : 2));
+  }
+
+  /** Whether it may be reading still what was written before it was asked. */
+  get #isExcused(): boolean {
+    const { bufferedAmount } = this.#socket;
+    return bufferedAmount >= LONG_WRITE && this.#excuses <= bufferedAmount / EXCUSED_BYTES;
   }
 }

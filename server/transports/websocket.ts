@@ -10,6 +10,8 @@ import type { Gathered, Gathering } from "./gathered.ts";
 export interface Socket {
   readonly readyState: number;
   readonly bufferedAmount: number;
+  /** Whether what leaves in one write counts as waiting until all of it has left. */
+  readonly writesWhole?: boolean;
   send(text: string): void;
   /**
    * Sends what has gathered in one write, where that is possible.
@@ -61,6 +63,8 @@ const FIRST_CHECK = 5;
 /** …up to this. */
 const CHECK_INTERVAL = 50;
 const STUCK_AFTER = 30_000;
+/** Bytes for which a reader has that time, where nothing shows how far it is with a write. */
+const STUCK_BYTES = 262_144;
 
 /** A socket whose buffer is filling. */
 interface Parked {
@@ -251,6 +255,11 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     else this.#note(bufferedAmount);
   }
 
+  /** Milliseconds for which a buffer of so many bytes may stand still. */
+  #patience(bytes: number): number {
+    return this.#socket.writesWhole ? STUCK_AFTER * Math.max(bytes / STUCK_BYTES, 1) : STUCK_AFTER;
+  }
+
   #note(bytes: number): void {
     // Where all have too many this one may go, and counts no more.
     const isNoted = this.#terms.buffers.note(this, bytes, this.#isNoted);
@@ -279,8 +288,9 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     }
     parked.stuckFor = bufferedAmount < parked.at ? 0 : parked.stuckFor + parked.delay;
     parked.at = bufferedAmount;
-    if (parked.stuckFor >= STUCK_AFTER) return this.close("slow_consumer");
-    parked.delay = Math.min(parked.delay * 2, CHECK_INTERVAL, STUCK_AFTER - parked.stuckFor);
+    const left = this.#patience(bufferedAmount) - parked.stuckFor;
+    if (left <= 0) return this.close("slow_consumer");
+    parked.delay = Math.min(parked.delay * 2, CHECK_INTERVAL, left);
     parked.cancel = this.#schedule(parked.delay);
   }
 }

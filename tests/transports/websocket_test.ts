@@ -37,7 +37,7 @@ class WritingSocket extends FakeSocket {
   }
 }
 
-function make(batching = false, socket = new FakeSocket()) {
+function make(batching = false, socket = new FakeSocket(), maxBufferedBytes = LIMIT) {
   const clock = new ManualClock();
   const metrics = new Metrics();
   const calls = { drained: 0, closed: 0 };
@@ -46,7 +46,7 @@ function make(batching = false, socket = new FakeSocket()) {
   const buffers = new Buffers(2 ** 30, () => clock.now());
   const connection = new WebSocketConnection(
     socket,
-    { clock, turn, texts, batches, metrics, maxBufferedBytes: LIMIT, buffers },
+    { clock, turn, texts, batches, metrics, maxBufferedBytes, buffers },
     { drained: () => void calls.drained++, shut: () => void calls.closed++ },
   );
   if (batching) connection.batch();
@@ -208,6 +208,21 @@ Deno.test("WebSocketConnection: a buffer that stands still for 30 seconds ends i
   await clock.advance(200);
   assertEquals(socket.closes.map(([code]) => code), [4008]);
   assertEquals([calls.closed, calls.drained, clock.pending], [1, 0, 0]);
+});
+
+Deno.test("WebSocketConnection: who reads a long write is not stuck, where nothing shows how far that is", async () => {
+  const MIB = 1_048_576;
+  for (const writesWhole of [false, true]) {
+    const socket = Object.assign(new FakeSocket(), { writesWhole });
+    const { connection, clock, calls } = make(false, socket, 4 * MIB);
+    socket.bufferedAmount = MIB;
+    assertEquals(connection.capacity, 0);
+    await clock.advance(119_000);
+    assertEquals(calls.closed, writesWhole ? 0 : 1);
+    await clock.advance(2_000);
+    assertEquals(socket.closes.map(([code]) => code), [4008]);
+    assertEquals([calls.closed, clock.pending], [1, 0]);
+  }
 });
 
 Deno.test("WebSocketConnection: a buffer that drains slowly is left in peace", async () => {
