@@ -32,6 +32,7 @@ export class Turn {
   #isCycle = false;
   #flushed = new Set<Flushed>();
   #scheduled = false;
+  #pass = 0;
 
   /**
    * @param clock source of time
@@ -47,6 +48,11 @@ export class Turn {
   /** Whether so much was sent in this turn that the rest belongs to the next. */
   get isFull(): boolean {
     return this.#pace.isFull;
+  }
+
+  /** Counts how often everybody was asked who had something to send. */
+  get pass(): number {
+    return this.#pass;
   }
 
   /** Pumps `what` at the end of this turn, or once those before it had theirs. */
@@ -119,6 +125,7 @@ export class Turn {
   }
 
   #begin(): void {
+    this.#pass++;
     this.#isCycle = !this.#pace.rests;
     if (this.#isCycle) {
       [this.#left, this.#pumped] = [this.#pumped, this.#left];

@@ -65,6 +65,11 @@ export class Backlog implements Sliced, Buffering {
     return this.#size;
   }
 
+  /** Texts that wait. */
+  get count(): number {
+    return this.#texts.length - this.#read;
+  }
+
   /** A text has come behind all others. */
   add(text: string): void {
     this.#texts.push(text);

@@ -38,6 +38,8 @@ export interface DialogTerms {
   onExtended(): void;
   /** Called when so many frames wait that no more should be read, and when so few that it should again. */
   onBacklog?(isFull: boolean): void;
+  /** Called when some of the frames that waited, or all, have been handled. */
+  onHandled?(): void;
 }
 
 /** Units of work that a frame is whose answer leaves by itself: most of it is to write that. */
@@ -104,6 +106,11 @@ export class Dialog implements BacklogOwner, PublishesOwner {
   /** See {@linkcode PublishesOwner.context}. */
   get context(): HubContext {
     return this.#hub.context;
+  }
+
+  /** Texts that wait for a turn. */
+  get behind(): number {
+    return this.#backlog?.count ?? 0;
   }
 
   /** A text frame arrived. */
@@ -369,6 +376,7 @@ export class Dialog implements BacklogOwner, PublishesOwner {
   /** See {@linkcode BacklogOwner.paused}. */
   paused(): void {
     this.#publishes?.store();
+    this.#terms.onHandled?.();
   }
 
   /** See {@linkcode BacklogOwner.emptied}. */

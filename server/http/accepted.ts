@@ -101,6 +101,11 @@ export class Accepted implements SocketEvents, SocketOwner, DialogTerms {
     this.#host.settled(this);
   }
 
+  /** See {@linkcode SocketOwner.behind}. */
+  get behind(): number {
+    return this.#dialog.behind;
+  }
+
   /** See {@linkcode SocketOwner.drained}. */
   drained(): void {
     this.#dialog.drained();
@@ -125,6 +130,11 @@ export class Accepted implements SocketEvents, SocketOwner, DialogTerms {
   onBacklog(isFull: boolean): void {
     if (isFull) this.socket.pause?.();
     else this.socket.resume?.();
+  }
+
+  /** See {@linkcode DialogTerms.onHandled}. */
+  onHandled(): void {
+    this.connection.handled();
   }
 
   // The end may come twice, or not before the peer pleases.

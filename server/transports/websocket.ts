@@ -45,6 +45,8 @@ export interface SocketTerms {
 
 /** Who owns a {@linkcode WebSocketConnection}. */
 export interface SocketOwner {
+  /** How much that the client has sent waits for its turn, in texts. */
+  readonly behind: number;
   /** It takes messages again that it did not take before. */
   drained(): void;
   /** This side has closed it. */
@@ -58,6 +60,13 @@ const MAX_REASON = 120;
 const UNIT_BYTES = 3;
 /** Bytes that wait in a socket above which it takes no messages: they wait better in the log. */
 const MAX_AHEAD = 65_536;
+/**
+ * Messages that a client that gets each in a frame of its own takes before others have their turn: it
+ * answers each of them.
+ */
+const SHARE = 48;
+/** Those that it takes for a slice of what it has sent, while more of that waits. */
+const SLICE_SHARE = 16;
 /** Milliseconds until a parked socket is looked at, doubling… */
 const FIRST_CHECK = 5;
 /** …up to this. */
@@ -106,6 +115,11 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
   /** Whether its bytes count among those of all. */
   #isNoted = false;
   #parked: Parked | undefined;
+  /** Messages that it may take in the pass in which it was asked last. */
+  #share = 0;
+  #pass = -1;
+  /** Whether it takes more once a slice of what its client has sent was handled. */
+  #isHeld = false;
 
   /** @param owner hears of it; not before this has returned */
   constructor(socket: Socket, terms: SocketTerms, owner: SocketOwner) {
@@ -122,14 +136,24 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
       this.#owner.drained();
       return 0;
     }
-    if (this.#room > 0) return Infinity;
-    const { bufferedAmount } = this.#socket;
-    if (bufferedAmount > this.#mostAhead) {
-      this.#park(bufferedAmount);
-      return 0;
+    if (!this.#batching && !this.#hasShare()) return 0;
+    if (this.#room <= 0) {
+      const { bufferedAmount } = this.#socket;
+      if (bufferedAmount > this.#mostAhead) {
+        this.#park(bufferedAmount);
+        return 0;
+      }
+      this.#room = this.#mostAhead;
     }
-    this.#room = this.#mostAhead;
-    return Infinity;
+    return this.#batching ? Infinity : this.#share;
+  }
+
+  /** A slice of what the client has sent was handled. */
+  handled(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#share = SLICE_SHARE;
+    this.#owner.drained();
   }
 
   /** From now on everything of a turn leaves in one frame. */
@@ -146,6 +170,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     const before = this.#gathered;
     if (count > 0) {
       this.#room -= text.length;
+      this.#share -= count;
       turn.sends(before === undefined ? 1 : 0, text.length);
     } else if (this.#room >= 0) {
       const isLarge = text.length > maxBufferedBytes / UNIT_BYTES;
@@ -226,6 +251,20 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     if (this.#isNoted) this.#note(0);
     this.#parked?.cancel();
     this.#parked = undefined;
+  }
+
+  /** Whether it may take messages in this pass: as fast as its answers to them are handled. */
+  #hasShare(): boolean {
+    const { turn: { pass } } = this.#terms;
+    const isBehind = this.#owner.behind >= SHARE;
+    if (this.#pass !== pass && !isBehind) {
+      this.#pass = pass;
+      this.#share = SHARE;
+    }
+    if (this.#share > 0) return true;
+    if (isBehind) this.#isHeld = true;
+    else this.#owner.drained();
+    return false;
   }
 
   /** Characters that it was sent beyond its room. */

@@ -41,16 +41,21 @@ function make(batching = false, socket = new FakeSocket(), maxBufferedBytes = LI
   const clock = new ManualClock();
   const metrics = new Metrics();
   const calls = { drained: 0, closed: 0 };
+  const owner = {
+    behind: 0,
+    drained: () => void calls.drained++,
+    shut: () => void calls.closed++,
+  };
   const turn = new Turn(clock);
   const [texts, batches] = [new Gathering(turn), new Gathering(turn)];
   const buffers = new Buffers(2 ** 30, () => clock.now());
   const connection = new WebSocketConnection(
     socket,
     { clock, turn, texts, batches, metrics, maxBufferedBytes, buffers },
-    { drained: () => void calls.drained++, shut: () => void calls.closed++ },
+    owner,
   );
   if (batching) connection.batch();
-  return { clock, socket, metrics, calls, connection, turn };
+  return { clock, socket, metrics, calls, owner, connection, turn };
 }
 
 Deno.test("WebSocketConnection: without batches each frame leaves at once and alone", () => {
@@ -113,10 +118,43 @@ Deno.test("WebSocketConnection: one that has got much in a round gets the rest i
   assertEquals([connection.capacity, clock.pending], [Infinity, 0]);
 });
 
+Deno.test("WebSocketConnection: who gets a message a frame gets a share, and another when all had theirs", async () => {
+  const { connection, clock, calls, turn } = make(false, new WritingSocket());
+  const share = connection.capacity;
+  assert(share > 0 && share < 100, `${share} messages`);
+  for (let n = 0; n < share; n++) connection.send("a", 1);
+  assertEquals([connection.capacity, calls.drained], [0, 1]);
+  assertEquals([connection.capacity, calls.drained], [0, 2], "still");
+  turn.pump({ pump: () => {} });
+  await clock.turn();
+  assertEquals([connection.capacity, calls.drained], [share, 2]);
+});
+
+Deno.test("WebSocketConnection: while much waits that its client has sent, it gets some for each slice of that", async () => {
+  const { connection, clock, calls, owner, turn } = make(false, new WritingSocket());
+  const share = connection.capacity;
+  assert(share < 100, `${share} messages`);
+  for (let n = 0; n < share; n++) connection.send("a", 1);
+  owner.behind = 1000;
+  turn.pump({ pump: () => {} });
+  await clock.turn();
+  assertEquals([connection.capacity, calls.drained], [0, 0]);
+  connection.handled();
+  assertEquals(calls.drained, 1);
+  const slice = connection.capacity;
+  assert(slice > 0 && slice < share, `${slice} of ${share}`);
+  for (let n = 0; n < slice; n++) connection.send("a", 1);
+  assertEquals([connection.capacity, calls.drained], [0, 1]);
+  owner.behind = 0;
+  connection.handled();
+  assertEquals([connection.capacity, calls.drained], [share, 2]);
+});
+
 Deno.test("WebSocketConnection: a filling buffer takes no more messages until it has drained", async () => {
-  const { connection, socket, clock, calls } = make();
+  const { connection, socket, clock, calls } = make(true);
   assertEquals(connection.capacity, Infinity);
   connection.send("x".repeat(LIMIT / 4), 1);
+  connection.flush();
   socket.bufferedAmount = LIMIT / 4 + 1;
   assertEquals(connection.capacity, 0);
   socket.bufferedAmount = LIMIT / 8 + 1;
@@ -174,7 +212,7 @@ Deno.test("WebSocketConnection: a turn that brings more than the limit beside on
 Deno.test("WebSocketConnection: messages may be more than may wait; answers behind them may not", () => {
   for (const batching of [false, true]) {
     const { connection, socket } = make(batching);
-    assertEquals(connection.capacity, Infinity);
+    assert(connection.capacity > 0);
     connection.send(`[${"x".repeat(3 * LIMIT)}]`, 2);
     socket.bufferedAmount = 3 * LIMIT;
     connection.send('{"answer":1}', 0);
