@@ -6,8 +6,8 @@ import type { Room, Session } from "./session.ts";
 
 /** Acknowledges what is settled, all channels in one frame, and renews what waits for its handler. */
 export interface Acks {
-  /** One more message waits to be acknowledged. @param data its payload */
-  settled(data: Json): void;
+  /** One more message waits to be acknowledged. @param length of its payload, as `sizeOf` says */
+  settled(length: number): void;
   /** Acknowledges what is settled. What is settled without a connection waits for the next one. */
   flushAcks(): void;
 }
@@ -51,10 +51,10 @@ export function acksOf(session: Session): Acks & Room {
     });
   };
   return {
-    settled(data) {
+    settled(length) {
       if (!session.link) return;
       count++;
-      size += sizeOf(data);
+      size += length;
       if (count >= Math.min(terms.window / 2, MAX_ACKS) || size >= terms.windowBytes * ACK_PART) {
         flushAcks();
       } else {
@@ -78,8 +78,10 @@ export function acksOf(session: Session): Acks & Room {
 /**
  * About the length of a value as JSON: to write it would cost more than all else of receiving it, so
  * names are left out. Of what is nested deeply, more than any window.
+ *
+ * @param data as it came: handlers may tie anything to it, also to itself
  */
-function sizeOf(data: Json, levels = 99): number {
+export function sizeOf(data: Json, levels = 99): number {
   if (levels === 0) return Infinity;
   if (typeof data === "string") return data.length;
   let size = 16;

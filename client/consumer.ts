@@ -7,6 +7,8 @@ import { Message } from "./message.ts";
 export interface Entry {
   /** What arrived, last time it arrived. */
   received: PlacedMessage;
+  /** How long its payload was then. */
+  readonly size: number;
   /** Its number now: a new epoch of the log may give a message another. */
   seq: number;
   /** Consumers that have not finished with it. */

@@ -1,3 +1,4 @@
+import { sizeOf } from "./acks.ts";
 import { MAX_EPOCHS, MAX_IDS, MAX_RANGES } from "./bounds.ts";
 import { type Consumer, consumerOf, type Entry, remove, type Taking } from "./consumer.ts";
 import type { PlacedMessage } from "./incoming.ts";
@@ -167,19 +168,19 @@ export function inboxOf(
     const { received, seq } = entry;
     if (isCurrent(entry)) {
       open.delete(seq);
-      acknowledge(received, seq);
+      acknowledge(received, seq, entry.size);
     } else if (former.get(received.id) === entry) {
       remember(received.id);
     }
   };
 
-  const acknowledge = ({ id, data }: PlacedMessage, seq: number): void => {
+  const acknowledge = ({ id }: PlacedMessage, seq: number, size: number): void => {
     addNumber(settled, seq);
     if (settled.length > MAX_RANGES) settled = settled.slice(MAX_RANGES / 2);
     if (id !== undefined && ids.push({ id, seq }) >= 2 * MAX_IDS) ids = ids.slice(-MAX_IDS);
     if (!terms.delivery) return;
     addNumber(unacknowledged, seq);
-    session.settled(data);
+    session.settled(size);
   };
 
   const context = {
@@ -239,16 +240,17 @@ export function inboxOf(
       const { seq, id } = message;
       if (!enter(message.epoch, seq - 1)) return false;
       if (seq > last) last = seq;
+      const size = sizeOf(message.data);
       let entry = open.get(seq);
       if (!entry) {
         // Mostly empty: then no id needs to be hashed.
         const before = former.size > 0 ? former.get(id) : undefined;
         if (hasNumber(settled, seq) || before === null) {
-          acknowledge(message, seq);
+          acknowledge(message, seq, size);
           return true;
         }
         entry = before ??
-          { received: message, seq, waiting: [], succeeded: [], running: 0, due: 0 };
+          { received: message, size, seq, waiting: [], succeeded: [], running: 0, due: 0 };
         if (before) former.delete(id);
         entry.seq = seq;
         open.set(seq, entry);

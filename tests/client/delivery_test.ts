@@ -137,6 +137,26 @@ Deno.test("an eighth of a window's bytes is acknowledged at once", async () => {
   await client.disconnect();
 });
 
+Deno.test("a payload that its handler ties to itself, or to anything else, is acknowledged", async () => {
+  const { client, gateway, clock } = await connected();
+  interface Tree {
+    children: { parent?: Tree }[];
+    page?: object;
+  }
+  await client.subscribe<Tree>("a", ({ data }) => {
+    for (const child of data.children) child.parent = data;
+    data.page = {
+      get gone() {
+        throw new Error("nobody may read this");
+      },
+    };
+  });
+  gateway.message("a", 1, { data: { children: [{}, {}, {}] } });
+  await clock.advance(200);
+  assertEquals(acknowledged(gateway), [1]);
+  await client.disconnect();
+});
+
 Deno.test("a message is not acknowledged before its handler has finished", async () => {
   const { client, gateway, clock } = await connected();
   const handled = gate();
