@@ -54,6 +54,8 @@ export interface Requests {
 export function requestsOf(session: Session): Requests & Room {
   const pending: Map<unknown, Request> = new Map();
   let lastId = 0;
+  /** Whether what was left unanswered has been said on this connection: nothing newer goes before it. */
+  let isResumed = false;
   const resume = (): void => pending.forEach(({ send }) => send?.());
   return {
     nextId: () => ++lastId,
@@ -80,7 +82,7 @@ export function requestsOf(session: Session): Requests & Room {
         fail: (error) => answer.reject(failed(error)),
       });
       answer.whenSettled(() => pending.delete(id));
-      if (session.link) send();
+      if (isResumed) send();
       return answer.promise;
     },
     askOnce(frame, answered) {
@@ -95,8 +97,12 @@ export function requestsOf(session: Session): Requests & Room {
     },
     reply: (id, reply) => pending.get(id)?.answer(reply),
     resume,
-    attached: resume,
+    attached() {
+      isResumed = true;
+      resume();
+    },
     detached() {
+      isResumed = false;
       for (const [id, { send }] of pending) if (!send) pending.delete(id);
     },
     over: (error) => pending.forEach(({ fail }) => fail?.(error)),

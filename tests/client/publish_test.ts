@@ -136,6 +136,23 @@ Deno.test("what a lost connection left unanswered is sent again, unchanged and b
   await client.disconnect();
 });
 
+Deno.test("what is published while a connection begins comes behind what waits", async () => {
+  const { client, gateway, clock } = await connected();
+  await client.subscribe("b", () => {});
+  gateway.answers.connect = (frame) => {
+    const refused = { type: "error", code: "forbidden", message: "not yours", channel: "b" };
+    return { ...gateway.connected(frame), subscriptions: [refused] };
+  };
+  let told: Promise<unknown> | undefined;
+  client.on("error", () => told = client.publish("a", "told"));
+  gateway.drop();
+  const waiting = client.publish("a", "waiting");
+  await clock.advance(1000);
+  await Promise.all([waiting, told]);
+  assertEquals(gateway.of("channel.publish").map(({ data }) => data), ["waiting", "told"]);
+  await client.disconnect();
+});
+
 Deno.test("an answered publish is not sent again", async () => {
   const { client, gateway, clock } = await connected();
   await client.publish("a", 1);
