@@ -18,8 +18,9 @@ export function refreshOf(session: Session): Room {
     if (session.link !== link) return;
     session.askOnce({ type: "auth.refresh", token }, (reply) => {
       const error = readError(reply);
-      if (error) session.report(error, "token");
-      else plan(reply.expires_in);
+      if (!error) return plan(reply.expires_in);
+      session.token = undefined;
+      session.report(error, "token");
     });
   };
   /** @param seconds that the token in use is good for, if the gateway says so */

@@ -55,21 +55,24 @@ Deno.test("once a token no longer expires nothing more is asked for", async () =
 });
 
 Deno.test("a refused token is told, and the next connection begins with another", async () => {
-  const { client, gateway, clock, errors } = setUp({ authToken: tokens() });
-  gateway.terms = { token_expires_in: 10 };
-  gateway.answers["auth.refresh"] = ({ request_id }) => {
-    return { type: "error", code: "token_invalid", message: "another subject", request_id };
-  };
-  await client.connect();
-  await clock.advance(9500);
-  assertEquals(errors.map(({ error, origin }) => [(error as PushError).code, origin]), [
-    ["token_invalid", "token"],
-  ]);
-  assertEquals(client.state, "connected");
-  gateway.drop(4401);
-  await clock.advance(1000);
-  assertEquals(gateway.last("connect").token, "token 3");
-  await client.disconnect();
+  for (const close of [4401, 1006]) {
+    const { client, gateway, clock, errors } = setUp({ authToken: tokens() });
+    gateway.terms = { token_expires_in: 10 };
+    gateway.answers["auth.refresh"] = ({ request_id }) => {
+      return { type: "error", code: "token_invalid", message: "another subject", request_id };
+    };
+    await client.connect();
+    await clock.advance(9500);
+    assertEquals(errors.map(({ error, origin }) => [(error as PushError).code, origin]), [
+      ["token_invalid", "token"],
+    ]);
+    assertEquals(client.state, "connected");
+    // However it ends.
+    gateway.drop(close);
+    await clock.advance(1000);
+    assertEquals(gateway.last("connect").token, "token 3");
+    await client.disconnect();
+  }
 });
 
 Deno.test("where no token is to be had in time the connection goes on until it ends", async () => {
