@@ -62,7 +62,7 @@ export const FIRST_EVENT = 2000;
 export const SILENCE = 25_000;
 /** Milliseconds in which receiving, twice in a row, ends too soon: then it is waited as long. */
 export const TOO_SOON = 500;
-/** Longest wait between polls that a gateway can ask for, in seconds. */
+/** Longest wait, in seconds, that a gateway can ask for: between polls, or before publishes. */
 export const MAX_HINT = 60;
 
 /** Most characters of frames that are sent together, so that UTF-8 stays below the gateway's limit. */

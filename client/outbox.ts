@@ -1,4 +1,4 @@
-import { RESEND_WINDOW } from "./bounds.ts";
+import { MAX_HINT, RESEND_WINDOW } from "./bounds.ts";
 import type { Cancel } from "./clock.ts";
 import { Deferred, LATE } from "./deferred.ts";
 import { readPublished } from "./incoming.ts";
@@ -120,7 +120,7 @@ export function outboxOf(session: Session): Outbox {
           if (error.code === "too_many_publishes" && typeof wait === "number") {
             if (!isAgain) refusal = error;
             // All without an answer come again in their order: some of them may be on their way still.
-            resume ??= clock.schedule(1000 * wait, () => {
+            resume ??= clock.schedule(1000 * Math.min(wait, MAX_HINT), () => {
               resume = undefined;
               if (session.link) session.resume();
             });

@@ -153,6 +153,20 @@ Deno.test("what is published while a connection begins comes behind what waits",
   await client.disconnect();
 });
 
+Deno.test("publishes wait as long as the gateway says, a minute at most", async () => {
+  const { client, gateway, clock } = await connected();
+  gateway.answers["channel.publish"] = () => {
+    return { type: "error", code: "too_many_publishes", message: "later", retry_after: 1e9 };
+  };
+  const published = client.publish("a", 1);
+  await clock.advance(1000);
+  delete gateway.answers["channel.publish"];
+  await clock.advance(60_000);
+  assertEquals(gateway.of("channel.publish").length, 2);
+  await published;
+  await client.disconnect();
+});
+
 Deno.test("an answered publish is not sent again", async () => {
   const { client, gateway, clock } = await connected();
   await client.publish("a", 1);
