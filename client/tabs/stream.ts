@@ -92,6 +92,8 @@ export class Stream {
   #isWhole = false;
   #epoch: string | undefined;
   #earlier: readonly Era[] | undefined;
+  /** Epochs that ended with a gap, and its number: who was there goes on behind it. */
+  readonly #lost: Map<string, number> = new Map();
   #stored = false;
   /** Highest number received since the last foothold, and at all. */
   #seq = 0;
@@ -281,7 +283,11 @@ export class Stream {
   /** Messages are gone. */
   gap(frame: GapFrame): void {
     const { epoch, seq, reason } = frame;
-    if (epoch !== this.#epoch) this.#continue(epoch, 0, undefined);
+    if (epoch !== this.#epoch) {
+      const ended = [...this.#lost.keys(), ...this.#epoch === undefined ? [] : [this.#epoch]];
+      this.#continue(epoch, 0, undefined);
+      for (const each of ended) this.#lost.set(each, seq);
+    }
     if (this.#views.size === 0) {
       this.#untold = frame;
       return;
@@ -332,8 +338,9 @@ export class Stream {
       return this.#hereFrom(history) === undefined ? history : undefined;
     }
     if (!position) return undefined;
-    const { epoch, seq, open = [] } = position;
-    const known = this.#known(position);
+    const placed = this.#behindGap(position);
+    const { epoch, seq, open = [] } = placed;
+    const known = this.#known(placed);
     // What it has not settled may be refused, and waited for.
     const missing = [...new RangeSet(open)]
       .find((n) => n <= Math.min(known ?? 0, this.#gone) && !this.#flight.has(n));
@@ -352,6 +359,12 @@ export class Stream {
     return isHere ? from : undefined;
   }
 
+  /** Where a position goes on whose epoch ended with a gap; any other as it is. */
+  #behindGap(position: Position): Position {
+    const seq = this.#lost.get(position.epoch);
+    return seq === undefined ? position : { epoch: this.#epoch!, seq };
+  }
+
   /** The number that a position means in the present epoch, if it means anything there. */
   #known({ epoch, seq }: Position): number | undefined {
     if (epoch === this.#epoch) return seq;
@@ -363,15 +376,16 @@ export class Stream {
     const { position, ...history } = start;
     const isHistory = Object.keys(history).length > 0;
     const isFirst = this.#views.size === 0;
-    const known = position && !isHistory ? this.#known(position) : undefined;
-    const isLost = position !== undefined && !isHistory && known === undefined;
+    const placed = position && !isHistory ? this.#behindGap(position) : undefined;
+    const known = placed && this.#known(placed);
+    const isLost = placed !== undefined && (placed !== position || known === undefined);
     const done = new RangeSet();
     let seq = known ?? from ?? (isHistory ? this.#hereFrom(history) : undefined) ?? this.#top;
     if (isHistory) { for (const key of tab.own) if (isOf(this.channel, key)) tab.own.delete(key); }
     const isHeir = isFirst && !position && !isHistory;
     if (isHeir) seq = this.#low();
     if (seq > 0) done.addRange(1, seq);
-    const open = new RangeSet(known === undefined ? [] : position!.open);
+    const open = new RangeSet(known === undefined ? [] : placed!.open);
     open.dropAbove(seq);
     for (const n of open) done.delete(n);
     this.#views.set(tab, { done, open, owed: isHeir ? seq : 0 });
@@ -456,6 +470,10 @@ export class Stream {
     for (const { done, open } of this.#views.values()) {
       done.dropAbove(base);
       open.dropAbove(base);
+    }
+    for (const [each, at] of [...this.#lost]) {
+      if (era) this.#lost.set(each, Math.min(at, base));
+      else this.#lost.delete(each);
     }
     this.#epoch = epoch;
     this.#gap = undefined;

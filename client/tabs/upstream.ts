@@ -125,13 +125,19 @@ export class Upstream {
 
   #open(index: number): void {
     const { settings, ...events } = this.#parts;
+    const transport = settings.transports[index];
     let isOver = false;
     this.#transport = index;
-    const end = attempt(settings.transports[index], settings, {
+    const end = attempt(transport, settings, {
       hello: () => this.#hello(),
       positions: () => events.positions(),
       garbage() {},
-      accepted: (link, frame) => this.#accepted(link, frame),
+      accepted: (link, frame) => {
+        const accepted = (): void => this.#accepted(link, frame);
+        // Nobody is connected before messages can come.
+        if (transport === "sse") link.stream!((failure) => failure ? end(failure) : accepted());
+        else accepted();
+      },
       frames: (values) => {
         this.#cancelWatch?.();
         this.#cancelWatch = undefined;
@@ -178,7 +184,7 @@ export class Upstream {
     const { transports } = this.#parts.settings;
     const wasUp = this.#link !== undefined;
     const next = this.#transport + 1;
-    // A stream that a proxy holds back ends when nothing has come of it.
+    // Polls, or a stream, that a proxy cuts.
     const isBroken = wasUp && this.#transport > 0 && !this.#isSteady;
     const { code } = ending;
     this.#end = undefined;

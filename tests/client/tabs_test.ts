@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Clock, type Message, PushClient, type PushError, type Transport } from "@push/client";
+import {
+  type ClientOptions,
+  type Clock,
+  type Message,
+  PushClient,
+  type PushError,
+  type Transport,
+} from "@push/client";
 import { Stream } from "../../client/tabs/stream.ts";
 import { Tab } from "../../client/tabs/tab.ts";
 import { seededRandom } from "../../server/testing/mod.ts";
@@ -15,9 +22,14 @@ interface Seen {
   readonly got: unknown[];
 }
 
-async function open(browser: TabBrowser, url: string, channel = "a"): Promise<Seen> {
+async function open(
+  browser: TabBrowser,
+  url: string,
+  options: ClientOptions = {},
+  channel = "a",
+): Promise<Seen> {
   const page = browser.open();
-  const client = page.client(url);
+  const client = page.client(url, options);
   const got: unknown[] = [];
   await client.connect();
   await client.subscribe(channel, ({ data }) => {
@@ -26,8 +38,13 @@ async function open(browser: TabBrowser, url: string, channel = "a"): Promise<Se
   return { page, client, got };
 }
 
-function tabs(browser: TabBrowser, url: string, count: number): Promise<Seen[]> {
-  return Promise.all(Array.from({ length: count }, () => open(browser, url)));
+function tabs(
+  browser: TabBrowser,
+  url: string,
+  count: number,
+  options?: ClientOptions,
+): Promise<Seen[]> {
+  return Promise.all(Array.from({ length: count }, () => open(browser, url, options)));
 }
 
 async function close(all: Iterable<Seen>): Promise<void> {
@@ -380,25 +397,62 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-Deno.test("a gateway that is started again finds the tabs where they were", async () => {
-  const port = freePort();
-  const browser = new TabBrowser();
-  const gaps: unknown[] = [];
-  let all: Seen[] = [];
-  {
+for (const transport of ["websocket", "sse", "longpoll"] as const) {
+  Deno.test(`a gateway that is started again finds the tabs where they were (${transport})`, async () => {
+    const port = freePort();
+    const browser = new TabBrowser();
+    const gaps: unknown[] = [];
+    let all: Seen[] = [];
+    {
+      await using served = await startGateway({ port });
+      const options = { transports: [transport], reconnectDelay: { max: 0.1 } };
+      all = await tabs(browser, served.ws, 3, options);
+      for (const { client } of all) client.on("gap", (gap) => gaps.push(gap.reason));
+      for (const n of upTo(10)) await served.gateway.publish("a", n);
+      await until(() => all.every(({ got }) => got.length === 10), "all have the first");
+    }
     await using served = await startGateway({ port });
-    all = await tabs(browser, served.ws, 3);
-    for (const { client } of all) client.on("gap", (gap) => gaps.push(gap.reason));
-    for (const n of upTo(10)) await served.gateway.publish("a", n);
-    await until(() => all.every(({ got }) => got.length === 10), "all have the first");
+    await until(() => all.every(({ client }) => client.isConnected), "all are back");
+    await until(() => gaps.length === 3, "all were told that the log is another one");
+    for (const n of upTo(5)) await served.gateway.publish("a", 10 + n);
+    await until(() => all.every(({ got }) => got.length === 15), "all have the rest");
+    for (const { got } of all) assertEquals(got, upTo(15));
+    await close(all);
+  });
+}
+
+Deno.test("tabs share the transport that is asked for, and the next one where a proxy gathers", async () => {
+  await using served = await startGateway();
+  // Ten times as fast.
+  const clock: Clock = {
+    now: () => Date.now(),
+    schedule(delay, task) {
+      const handle = setTimeout(task, delay / 10);
+      return () => clearTimeout(handle);
+    },
+  };
+  for (const isGathered of [false, true]) {
+    const browser = new TabBrowser();
+    const routes: string[] = [];
+    const gathering: NonNullable<ClientOptions["fetch"]> = async (input, { signal, ...init }) => {
+      const route = input.replace(/.*\/api\/push\//, "");
+      routes.push(route);
+      if (!isGathered || route !== "sse") return await fetch(input, { ...init, signal });
+      return await new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason));
+      });
+    };
+    const [{ client, got }] = await tabs(browser, served.ws, 1, {
+      transports: ["sse", "longpoll"],
+      fetch: gathering,
+      clock,
+    });
+    await served.gateway.publish("a", 1);
+    await until(() => got.length === 1, "it has come");
+    assertEquals(routes.includes("sse"), true);
+    assertEquals(routes.includes("poll/messages"), isGathered);
+    await client.disconnect();
   }
-  await using served = await startGateway({ port });
-  await until(() => all.every(({ client }) => client.isConnected), "all are back");
-  await until(() => gaps.length === 3, "all were told that the log is another one");
-  for (const n of upTo(5)) await served.gateway.publish("a", 10 + n);
-  await until(() => all.every(({ got }) => got.length === 15), "all have the rest");
-  for (const { got } of all) assertEquals(got, upTo(15));
-  await close(all);
 });
 
 Deno.test("a refusal of the gateway is one for every tab, and a new token mends it", async () => {
@@ -453,7 +507,7 @@ Deno.test("a right that is lost ends the channel in every tab that has it, and i
     authorize: (_, action, channel) => action !== "subscribe" || rights.has(channel!),
   });
   const browser = new TabBrowser();
-  const all = [...await tabs(browser, served.ws, 3), await open(browser, served.ws, "b")];
+  const all = [...await tabs(browser, served.ws, 3), await open(browser, served.ws, {}, "b")];
   const errors = all.map(({ client }) => {
     const told: unknown[] = [];
     client.on(
