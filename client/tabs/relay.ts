@@ -372,8 +372,16 @@ export class Relay {
     this.#tabs.clear();
     // Nobody else has the secret of an unnamed session than the next relay of this group.
     const isGroup = code === "replaced" && this.#parts.settings.clientId === undefined;
-    const close = closeOf(isGroup ? "going_away" : code) ?? (final ? 4500 : 1006);
-    if (to.length > 0) this.#post({ down: "close", relay: this.id, to, code: close, reason });
+    const known = closeOf(isGroup ? "going_away" : code);
+    if (to.length > 0) {
+      // What no close can say is said before it; a lost connection says it best by its close.
+      if (known === undefined && code !== "connection_failed") {
+        const text = JSON.stringify({ type: "error", code, message: reason });
+        this.#post({ down: "text", relay: this.id, to, text });
+      }
+      const close = known ?? (final ? 4999 : 1006);
+      this.#post({ down: "close", relay: this.id, to, code: close, reason });
+    }
     // Whoever knows why need not wait.
     if (code === "going_away") this.#post({ down: "lead", relay: this.id });
   }

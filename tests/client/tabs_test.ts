@@ -455,6 +455,17 @@ Deno.test("tabs share the transport that is asked for, and the next one where a 
   }
 });
 
+Deno.test("a tab hears why the gateway was not to be had, whatever the reason", async () => {
+  const refused: NonNullable<ClientOptions["fetch"]> = () => {
+    const body = { ok: false, error: "Not from this page.", code: "origin_not_allowed" };
+    return Promise.resolve(Response.json(body, { status: 403 }));
+  };
+  const page = new TabBrowser().open();
+  const options = { transports: ["longpoll"] as const, fetch: refused };
+  const error = await page.client("ws://127.0.0.1:9/ws", options).connect().catch((error) => error);
+  assertEquals([error.code, error.message], ["origin_not_allowed", "Not from this page."]);
+});
+
 Deno.test("a refusal of the gateway is one for every tab, and a new token mends it", async () => {
   await using served = await startGateway({ authToken: "right" });
   const browser = new TabBrowser();
