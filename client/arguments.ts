@@ -18,7 +18,10 @@ export interface WaitOptions {
 
 /** Options of {@linkcode PushClient.disconnect}. */
 export interface DisconnectOptions {
-  /** Whether the session ends too, even a named one: its subscriptions and positions. Default false. */
+  /**
+   * Whether the session ends too, even a named one: its subscriptions and positions. Without a
+   * connection the gateway does not hear it, and keeps them for as long as it does anyway. Default false.
+   */
   readonly forget?: boolean;
 }
 

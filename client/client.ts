@@ -160,7 +160,8 @@ export class PushClient<C = any> implements AsyncDisposable {
    * is acknowledged, when it throws the message comes again after a growing while. Without a handler
    * the subscription is read with `for await`, or by listeners of `channel_message`.
    *
-   * Every subscription of a channel gets every message; it is acknowledged when all are done with it.
+   * Every handler and every open loop of a channel gets every message; it is acknowledged when all are
+   * done with it.
    *
    * @typeParam T what the channel carries, where no map of channels says it: as said here, or what the
    * schema or the handler tells

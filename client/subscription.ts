@@ -10,8 +10,9 @@ import type { Session } from "./session.ts";
  * One subscription to a channel, made by `PushClient.subscribe`. It outlives lost connections, and
  * `disconnect()` too if the client is connected again.
  *
- * Without a handler it is read with `for await`; its messages wait until somebody reads them, unless
- * the client has listeners of `channel_message`.
+ * Without a handler it is read with `for await`; while it is not, its messages wait for the first who
+ * takes them: a loop, `waitFor`, a handler of another subscription to the channel, or a listener of
+ * `channel_message`. Who comes later does not get them.
  *
  * @typeParam T what the publishers of the channel are known to send; only a schema checks it
  */
@@ -24,7 +25,8 @@ export interface Subscription<T = Json> extends AsyncIterable<Message<T>>, Async
    * Reads the messages one by one. Asking for the next one acknowledges the last (unless the
    * subscription was made with `ack: "manual"`). Leaving the loop early (`break`, `return`, a throw)
    * ends only the loop: the message in hand, if `message.ack()` was not called, stays
-   * unacknowledged, and the next loop begins with it; the subscription stays.
+   * unacknowledged, and the next loop begins with it, unless somebody else takes it or has handled it;
+   * the subscription stays.
    *
    * The loop ends when the subscription ends or the client is closed on purpose, and throws the
    * `PushError` if the gateway closed it.
