@@ -15,8 +15,6 @@ export const MAX_ACKS = 4096;
  */
 export const ACK_PART = 0.125;
 
-/** Most characters of positions in one `connect` frame or poll; the other channels follow. */
-export const MAX_POSITIONS = 200_000;
 /** Most channels in one `connect` frame that the gateway has not accepted before. */
 export const MAX_NEW = 64;
 /** Most frames that wait for a channel to flow, beside two windows: of this subscription and the last. */
@@ -65,8 +63,12 @@ export const TOO_SOON = 500;
 /** Longest wait, in seconds, that a gateway can ask for: between polls, or before publishes. */
 export const MAX_HINT = 60;
 
-/** Most characters of frames that are sent together, so that UTF-8 stays below the gateway's limit. */
-export const MAX_CHARACTERS = 262_144;
+/**
+ * Part of the gateway's `maxFrameBytes` that is sent together, counted in UTF-16 code units: as UTF-8
+ * one of them is at most 3 bytes. Of positions in one `connect` frame or poll, too; the other channels
+ * follow.
+ */
+export const FRAME_PART = 4;
 /** Most frames that are sent together (`SendBody`). */
 export const MAX_FRAMES = 1024;
 

@@ -1,4 +1,4 @@
-import { MAX_NEW, MAX_POSITIONS } from "./bounds.ts";
+import { FRAME_PART, MAX_NEW } from "./bounds.ts";
 import { type Channel, channelOf, type Member } from "./channel.ts";
 import { Deferred } from "./deferred.ts";
 import type { Snapshot } from "./inbox.ts";
@@ -48,7 +48,7 @@ export function channelsOf(session: Session): Channels & Room {
     return [...channels.values()].flatMap((channel) => {
       const said = say(channel);
       size += JSON.stringify(said).length;
-      return said && size <= MAX_POSITIONS ? [said] : [];
+      return said && size <= session.terms.maxFrameBytes / FRAME_PART ? [said] : [];
     });
   };
 

@@ -90,6 +90,12 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Whether JSON is nested more than so many levels deep. */
+export function isDeeper(json: unknown, levels: number): boolean {
+  return Object(json) === json &&
+    (levels < 1 || Object.values(json as object).some((each) => isDeeper(each, levels - 1)));
+}
+
 /** Whether a value is a string. */
 export function isText(value: unknown): value is string {
   return typeof value === "string";

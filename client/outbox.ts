@@ -1,4 +1,5 @@
 import { MAX_HINT, RESEND_WINDOW } from "./bounds.ts";
+import { isDeeper } from "./check.ts";
 import type { Cancel } from "./clock.ts";
 import { Deferred, LATE } from "./deferred.ts";
 import { readPublished } from "./incoming.ts";
@@ -83,10 +84,20 @@ export function outboxOf(session: Session): Outbox {
         if (resume) return;
         const now = clock.now();
         if (sentAt === undefined) {
+          const { maxMessageBytes, maxFrameBytes, maxNesting } = terms;
           const size = new TextEncoder().encode(data).length;
-          if (size > terms.maxMessageBytes) {
-            const detail = `${size} bytes: the gateway takes ${terms.maxMessageBytes}.`;
+          // Beside the payload there are its head, of whatever letters, and what is around a frame.
+          const most = Math.min(
+            maxMessageBytes,
+            maxFrameBytes - 3 * (frame.length - data.length) - 99,
+          );
+          if (size > most) {
+            const detail = `${size} bytes: the gateway takes ${most}.`;
             return answer.reject(new PushError("message_too_large", detail));
+          }
+          // In a frame, in a list, in the body of a request: to refuse that would refuse all in it.
+          if (data.length > 2 * maxNesting - 6 && isDeeper(JSON.parse(data), maxNesting - 3)) {
+            return answer.reject(new PushError("nesting_too_deep"));
           }
           sentAt = now;
           cancel();

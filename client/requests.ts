@@ -1,8 +1,8 @@
+import { isDeeper } from "./check.ts";
 import { Deferred } from "./deferred.ts";
 import { type Incoming, readError } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
 import type { ClientFrame } from "./protocol/frames.ts";
-import { MAX_FRAME_BYTES } from "./protocol/limits.ts";
 import type { Room, Session } from "./session.ts";
 
 interface Request {
@@ -52,6 +52,7 @@ export interface Requests {
 
 /** Makes the requests of a session. */
 export function requestsOf(session: Session): Requests & Room {
+  const { terms } = session;
   const pending: Map<unknown, Request> = new Map();
   let lastId = 0;
   /** Whether what was left unanswered has been said on this connection: nothing newer goes before it. */
@@ -64,7 +65,9 @@ export function requestsOf(session: Session): Requests & Room {
       const text = JSON.stringify({ ...frame, request_id });
       const answer = new Deferred<T>(signal).rejectedAfter(session);
       // A UTF-16 code unit becomes at most 3 bytes; a frame beyond the limit would end the connection.
-      if (3 * text.length > MAX_FRAME_BYTES) answer.reject(new PushError("frame_too_large"));
+      if (3 * text.length > terms.maxFrameBytes) answer.reject(new PushError("frame_too_large"));
+      // Around it there may be the body of a request, and a list.
+      if (isDeeper(frame, terms.maxNesting - 2)) answer.reject(new PushError("nesting_too_deep"));
       return session.wait(request_id, answer, () => session.send(text), read);
     },
     wait(id, answer, send, read, failed = (error) => error) {

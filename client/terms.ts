@@ -1,5 +1,5 @@
 import type { ConnectedFrame } from "./protocol/frames.ts";
-import { MAX_MESSAGE_BYTES } from "./protocol/limits.ts";
+import { MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_NESTING } from "./protocol/limits.ts";
 
 /** What the gateway said in `connected`; every duration in milliseconds. */
 export interface Terms {
@@ -14,6 +14,10 @@ export interface Terms {
   /** 0 if the gateway knows no presence. */
   readonly heartbeatInterval: number;
   readonly maxMessageBytes: number;
+  /** Of a frame, or of the body of a request. */
+  readonly maxFrameBytes: number;
+  /** Levels of a frame. */
+  readonly maxNesting: number;
 }
 
 /** What a gateway says; numbers that make no sense, and those it has not said, become its defaults. */
@@ -27,6 +31,8 @@ export function termsOf(frame: Partial<ConnectedFrame>): Terms {
     windowBytes: sane(frame.window_bytes, 2 ** 20),
     heartbeatInterval: beat === 0 ? 0 : 1000 * sane(beat, 15, 0.05),
     maxMessageBytes: sane(frame.max_message_bytes, MAX_MESSAGE_BYTES),
+    maxFrameBytes: sane(frame.max_frame_bytes, MAX_FRAME_BYTES, 1024),
+    maxNesting: sane(frame.max_nesting, MAX_NESTING, 2),
   };
 }
 

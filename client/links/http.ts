@@ -30,10 +30,11 @@ const ABSENT: readonly Code[] = ["not_found", "method_not_allowed"];
  * time goes up.
  */
 export function openHttp(
-  { httpUrl, fetch, clock, requestTimeout }: LinkSettings,
+  settings: LinkSettings,
   events: LinkEvents,
 ): Link {
-  const batch = batchOf(() => void pump());
+  const { httpUrl, fetch, clock, requestTimeout } = settings;
+  const batch = batchOf(settings, () => void pump());
   /** What ends requests and pauses, and whether they are for receiving. */
   const ends: Map<() => void, boolean> = new Map();
   let token: unknown;

@@ -1,4 +1,4 @@
-import { MAX_CHARACTERS, MAX_FRAMES } from "../bounds.ts";
+import { FRAME_PART, MAX_FRAMES } from "../bounds.ts";
 /**
  * What every transport looks like to the client: frames go in as text and come out as values, and
  * the first of them are the `connect` frame and its answer.
@@ -9,9 +9,13 @@ import type { Ending } from "../lifecycle.ts";
 import type { ClientSettings } from "../options.ts";
 import { type Code, codeOfClose, mayRetry, mayReturn, textOf } from "../protocol/codes.ts";
 import type { ConnectFrame, PollBody } from "../protocol/frames.ts";
+import type { Terms } from "../terms.ts";
 
 /** What a link needs to know. */
-export type LinkSettings = Omit<ClientSettings, "clientId">;
+export interface LinkSettings extends Omit<ClientSettings, "clientId"> {
+  /** What the gateway said last, on this link or on one before it. */
+  readonly terms: Pick<Terms, "maxFrameBytes">;
+}
 
 /** One way to the gateway, from its opening to its end. */
 export interface Link {
@@ -52,7 +56,7 @@ export interface Batch {
 }
 
 /** Gathers the frames of one turn of the event loop. @param send sends all that waits */
-export function batchOf(send: () => void): Batch {
+export function batchOf({ terms }: LinkSettings, send: () => void): Batch {
   const frames: string[] = [];
   return {
     add(frame) {
@@ -61,7 +65,7 @@ export function batchOf(send: () => void): Batch {
     take() {
       let size = 0;
       const end = frames.findIndex(({ length }, i) =>
-        (size += length + 1) > MAX_CHARACTERS && i > 0
+        (size += length + 1) > terms.maxFrameBytes / FRAME_PART && i > 0
       );
       return frames.splice(0, end < 0 ? MAX_FRAMES : Math.min(end, MAX_FRAMES));
     },

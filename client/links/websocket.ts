@@ -36,10 +36,10 @@ export type WebSocketConstructor = new (url: string) => WebSocketLike;
  * @throws whatever the constructor throws, such as the refusal of an unsafe socket in a safe page
  */
 export function openWebSocket(
-  { socketUrl, WebSocket }: LinkSettings,
+  settings: LinkSettings,
   events: LinkEvents,
 ): Link {
-  const socket = new WebSocket!(socketUrl);
+  const socket = new settings.WebSocket!(settings.socketUrl);
   // The handlers stay: implementations outside of browsers throw an error that nobody listens to.
   let isLive = true;
   const end = (code: number, reason: string): void => {
@@ -53,7 +53,7 @@ export function openWebSocket(
       if (socket.readyState === OPEN) socket.send(frames[1] ? `[${frames}]` : frames[0]);
     }
   };
-  const batch = batchOf(flush);
+  const batch = batchOf(settings, flush);
   const close = (code?: number): void => {
     isLive = false;
     try {

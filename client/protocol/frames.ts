@@ -463,6 +463,10 @@ export interface ConnectedFrame {
   heartbeat_interval: number;
   /** Largest payload of a message, in bytes of JSON. */
   max_message_bytes: number;
+  /** Largest frame or request body, in bytes; absent if that is {@linkcode MAX_FRAME_BYTES}. */
+  max_frame_bytes?: number;
+  /** Deepest nesting of a frame; absent if that is {@linkcode MAX_NESTING}. */
+  max_nesting?: number;
   /** Seconds after which the token has expired and the connection ends; absent if it does not. */
   token_expires_in?: number;
   /** Answers to the first subscriptions, in their order; an error for each that was refused. */

@@ -5,6 +5,7 @@ import type { Link } from "../links/link.ts";
 import type { ClientSettings } from "../options.ts";
 import type { ConnectedFrame, ConnectFrame, PollBody } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
+import { type Terms, termsOf } from "../terms.ts";
 import { type Kept, readKept, writeKept } from "./kept.ts";
 import type { TabStorage } from "./platform.ts";
 
@@ -41,6 +42,8 @@ export class Upstream {
   readonly #parts: UpstreamParts;
   readonly #instance: string;
   readonly #timers: Set<Cancel> = new Set();
+  /** What the gateway said last. */
+  readonly #terms: Terms = termsOf({});
   #kept: Kept | undefined;
   #attempt = 0;
   /** Number of the transport. */
@@ -128,7 +131,7 @@ export class Upstream {
     const transport = settings.transports[index];
     let isOver = false;
     this.#transport = index;
-    const end = attempt(transport, settings, {
+    const end = attempt(transport, { ...settings, terms: this.#terms }, {
       hello: () => this.#hello(),
       positions: () => events.positions(),
       garbage() {},
@@ -168,6 +171,7 @@ export class Upstream {
 
   #accepted(link: Link, frame: ConnectedFrame): void {
     const { client_id: clientId, secret } = frame;
+    Object.assign(this.#terms, termsOf(frame));
     this.#link = link;
     this.#connected = frame;
     this.#connectedAt = this.#parts.settings.clock.now();

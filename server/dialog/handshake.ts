@@ -2,6 +2,8 @@ import {
   type ConnectedFrame,
   type ErrorFrame,
   type JsonObject,
+  MAX_FRAME_BYTES,
+  MAX_NESTING,
   PROTOCOL_VERSION,
   PushError,
   type Start,
@@ -157,6 +159,8 @@ export async function open(
       window_bytes: delivery.windowBytes,
       heartbeat_interval: presence.enabled ? presence.heartbeatInterval / 1000 : 0,
       max_message_bytes: limits.maxMessageBytes,
+      max_frame_bytes: unless(MAX_FRAME_BYTES, limits.maxFrameBytes),
+      max_nesting: unless(MAX_NESTING, limits.maxNesting),
       token_expires_in: secondsLeft(identity, clock.now()),
       subscriptions: first.map(({ frame }) => frame),
     },
@@ -164,6 +168,11 @@ export async function open(
       for (const { start } of first) start?.();
     },
   };
+}
+
+/** A limit, unless it is the one that clients expect. */
+function unless(expected: number, limit: number): number | undefined {
+  return limit === expected ? undefined : limit;
 }
 
 /** Subscribes to all at once; most ask for one channel. */
