@@ -16,6 +16,8 @@ interface Answer {
   readonly value?: Record<string, unknown> | undefined;
   /** What it means if that will not do. */
   readonly failure: Ending;
+  /** Seconds to wait before it is asked again: nothing else is wrong. */
+  readonly wait?: number | false;
 }
 
 /** Milliseconds before a poll or a send is tried again, until the link counts as lost. */
@@ -89,8 +91,10 @@ export function openHttp(
     });
 
   /** Waits before the next try, or ends the link. */
-  const stumble = ({ failure }: Answer): Promise<void> | void =>
-    PASSING.includes(failure.code) && failures < RETRY_DELAYS.length
+  const stumble = ({ failure, wait }: Answer): Promise<void> | void =>
+    wait
+      ? pause(1000 * Math.min(wait, MAX_HINT))
+      : PASSING.includes(failure.code) && failures < RETRY_DELAYS.length
       ? pause(RETRY_DELAYS[failures++])
       : end(failure);
 
@@ -257,12 +261,13 @@ export function openHttp(
 async function answerOf(response: Response): Promise<Answer> {
   const { ok, status } = response;
   const json = await response.json().catch(() => {});
-  const { code, error } = Object(json);
+  const { code, error, retry_after: wait } = Object(json);
   return {
     value: ok && isRecord(json) ? json : undefined,
     failure: endingOf(
       isText(error) ? error : `HTTP status ${status}`,
       isCode(code) && !ABSENT.includes(code) ? code : undefined,
     ),
+    wait: code === "too_many_polls" && wait > 0 && wait,
   };
 }

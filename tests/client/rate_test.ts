@@ -58,3 +58,25 @@ Deno.test("a client that is closed while publishes wait leaves no timer, and say
   await client.disconnect();
   assertEquals((await second).code, "disconnected");
 });
+
+Deno.test("a client that polls too often waits as long as the gateway says, and stays connected", async () => {
+  const limits = { pollRate: 100, pollBurst: 5 };
+  await using served = await startGateway({ push: { limits } });
+  await using client = new PushClient(served.ws, { transports: ["longpoll"] });
+  const states: string[] = [];
+  client.on("state", ({ state }) => states.push(state));
+  await client.connect();
+  const messages = await client.subscribe<number>("news");
+  const got: number[] = [];
+  await served.gateway.publish("news", 0);
+  for await (const { data } of messages) {
+    got.push(data);
+    if (data === 20) break;
+    // Each needs a poll of its own.
+    await served.gateway.publish("news", data + 1);
+  }
+  assertEquals(got, Array.from({ length: 21 }, (_, n) => n));
+  assertEquals(states, ["connecting", "connected"]);
+  const metrics = await (await fetch(`${served.http}/metrics`)).text();
+  assert(/^push_limit_hits_total\{limit="pollRate"\} [1-9]/m.test(metrics), "the limit was hit");
+});
