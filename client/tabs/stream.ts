@@ -24,8 +24,12 @@ export interface StreamContext {
   isHeld(): boolean;
   /** Whether what comes from the gateway comes in the order in which it was said. */
   isOrdered(): boolean;
-  /** Connects anew, with this subscription, as answers and messages come by different ways. */
-  restart(channel: string, start: Start): void;
+  /**
+   * Connects anew, with this subscription, as answers and messages come by different ways.
+   *
+   * @param isLatest as of {@linkcode Stream.asked}
+   */
+  restart(channel: string, start: Start, isLatest?: boolean): void;
   /** Tells tabs; `text` is a frame. */
   tell(tabs: Iterable<Tab>, text: string): void;
   /** Something is to be acknowledged, at the end of this turn. */
@@ -92,8 +96,10 @@ export class Stream {
   #isWhole = false;
   #epoch: string | undefined;
   #earlier: readonly Era[] | undefined;
-  /** Epochs that ended with a gap, and its number: who was there goes on behind it. */
-  readonly #lost: Map<string, number> = new Map();
+  /** Whether that is the epoch of the log now: one that is neither this one nor an earlier one has ended. */
+  #isLatest = false;
+  /** Epoch that the gateway was asked to go back to, which may have ended. */
+  #askedFor: string | undefined;
   #stored = false;
   /** Highest number received since the last foothold, and at all. */
   #seq = 0;
@@ -155,9 +161,10 @@ export class Stream {
     this.#next();
   }
 
-  /** The gateway was asked with the connection. */
-  asked(start: Start): void {
+  /** The gateway was asked with the connection. @param isLatest whether it goes back within the log of now */
+  asked(start: Start, isLatest = false): void {
     this.#state = "asked";
+    this.#askedFor = isLatest ? undefined : start.since?.epoch;
     this.#isWhole = start.all === true;
   }
 
@@ -166,6 +173,7 @@ export class Stream {
     const isBack = this.#epoch !== undefined;
     this.#state = "flowing";
     if (epoch !== this.#epoch) this.#continue(epoch, seq, earlier);
+    this.#isLatest = epoch !== this.#askedFor || earlier !== undefined;
     // All that is not settled by the position comes again.
     if (isBack) this.#settled = new RangeSet();
     this.#stored = stored;
@@ -283,11 +291,7 @@ export class Stream {
   /** Messages are gone. */
   gap(frame: GapFrame): void {
     const { epoch, seq, reason } = frame;
-    if (epoch !== this.#epoch) {
-      const ended = [...this.#lost.keys(), ...this.#epoch === undefined ? [] : [this.#epoch]];
-      this.#continue(epoch, 0, undefined);
-      for (const each of ended) this.#lost.set(each, seq);
-    }
+    if (epoch !== this.#epoch) this.#continue(epoch, 0, undefined);
     if (this.#views.size === 0) {
       this.#untold = frame;
       return;
@@ -338,9 +342,11 @@ export class Stream {
       return this.#hereFrom(history) === undefined ? history : undefined;
     }
     if (!position) return undefined;
-    const placed = this.#behindGap(position);
-    const { epoch, seq, open = [] } = placed;
-    const known = this.#known(placed);
+    const { epoch, seq, open = [] } = position;
+    const known = this.#known(position);
+    if (known === undefined && this.#isOver()) {
+      return this.#hereFrom({ all: true }) === undefined ? { all: true } : undefined;
+    }
     // What it has not settled may be refused, and waited for.
     const missing = [...new RangeSet(open)]
       .find((n) => n <= Math.min(known ?? 0, this.#gone) && !this.#flight.has(n));
@@ -359,10 +365,12 @@ export class Stream {
     return isHere ? from : undefined;
   }
 
-  /** Where a position goes on whose epoch ended with a gap; any other as it is. */
-  #behindGap(position: Position): Position {
-    const seq = this.#lost.get(position.epoch);
-    return seq === undefined ? position : { epoch: this.#epoch!, seq };
+  /**
+   * Whether a position that means nothing here is lost. Where answers and messages come by different
+   * ways that is not for the gateway to say: two tabs would ask it to connect anew in turns.
+   */
+  #isOver(): boolean {
+    return this.#isLatest && !this.#context.isOrdered();
   }
 
   /** The number that a position means in the present epoch, if it means anything there. */
@@ -376,16 +384,16 @@ export class Stream {
     const { position, ...history } = start;
     const isHistory = Object.keys(history).length > 0;
     const isFirst = this.#views.size === 0;
-    const placed = position && !isHistory ? this.#behindGap(position) : undefined;
-    const known = placed && this.#known(placed);
-    const isLost = placed !== undefined && (placed !== position || known === undefined);
+    const known = position && !isHistory ? this.#known(position) : undefined;
+    const isLost = position !== undefined && !isHistory && known === undefined;
     const done = new RangeSet();
-    let seq = known ?? from ?? (isHistory ? this.#hereFrom(history) : undefined) ?? this.#top;
+    const whole = isLost && this.#isOver() ? this.#gone : undefined;
+    let seq = known ?? from ?? (isHistory ? this.#hereFrom(history) : whole) ?? this.#top;
     if (isHistory) { for (const key of tab.own) if (isOf(this.channel, key)) tab.own.delete(key); }
     const isHeir = isFirst && !position && !isHistory;
     if (isHeir) seq = this.#low();
     if (seq > 0) done.addRange(1, seq);
-    const open = new RangeSet(known === undefined ? [] : placed!.open);
+    const open = new RangeSet(known === undefined ? [] : position!.open);
     open.dropAbove(seq);
     for (const n of open) done.delete(n);
     this.#views.set(tab, { done, open, owed: isHeir ? seq : 0 });
@@ -439,7 +447,10 @@ export class Stream {
     const back = since?.epoch === this.#epoch
       ? { since: { ...since!, seq: Math.min(since!.seq, low) } }
       : start;
-    if (!isOrdered) return this.#context.restart(this.channel, back);
+    if (!isOrdered) {
+      const isLatest = this.#isLatest && back.since?.epoch === this.#epoch;
+      return this.#context.restart(this.channel, back, isLatest);
+    }
     // On one connection a second subscription alone would change nothing.
     this.#context.send({ type: "channel.unsubscribe", channel: this.channel });
     this.#subscribe(back, asking);
@@ -471,11 +482,8 @@ export class Stream {
       done.dropAbove(base);
       open.dropAbove(base);
     }
-    for (const [each, at] of [...this.#lost]) {
-      if (era) this.#lost.set(each, Math.min(at, base));
-      else this.#lost.delete(each);
-    }
     this.#epoch = epoch;
+    this.#isLatest = true;
     this.#gap = undefined;
     this.#seq = era ? Math.min(this.#seq, base) : seq;
     this.#top = era ? Math.min(this.#top, base) : seq;

@@ -421,6 +421,34 @@ for (const transport of ["websocket", "sse", "longpoll"] as const) {
   });
 }
 
+for (const transport of ["websocket", "sse", "longpoll"] as const) {
+  Deno.test(`tabs that know of different logs, and of none, do not drive each other out (${transport})`, async () => {
+    const port = freePort();
+    const browser = new TabBrowser();
+    const options = { transports: [transport], reconnectDelay: { max: 0.1 } };
+    let all: Seen[] = [];
+    const whole: unknown[] = [];
+    const late = browser.open().client(`ws://127.0.0.1:${port}/ws`, options);
+    {
+      await using served = await startGateway({ port });
+      all = await tabs(browser, served.ws, 3, options);
+      for (const n of upTo(10)) await served.gateway.publish("a", n);
+      await until(() => all.every(({ got }) => got.length === 10), "all have the first");
+      await late.connect();
+    }
+    const asked = late.subscribe("a", ({ data }) => whole.push(data), { all: true });
+    await using served = await startGateway({ port });
+    for (const n of upTo(5)) await served.gateway.publish("a", 10 + n);
+    await asked;
+    await until(() => all.every(({ got }) => got.length === 15), "all have the rest");
+    await until(() => whole.length === 5, "who asked for all has all");
+    for (const { got } of all) assertEquals(got, upTo(15));
+    assertEquals(whole, upTo(15).slice(10));
+    await Promise.all([late, ...all.map(({ client }) => client)].map((each) => each.disconnect()));
+    browser.closeAll();
+  });
+}
+
 Deno.test("tabs share the transport that is asked for, and the next one where a proxy gathers", async () => {
   await using served = await startGateway();
   // Ten times as fast.
