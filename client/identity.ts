@@ -15,7 +15,10 @@ export interface Identity {
   secret?: string | undefined;
   /** The token in use; `undefined` if one is to be asked for. */
   token?: string | undefined;
-  /** Asks for a token if there is none that is known to be good. Rejects if there is none to get. */
+  /**
+   * Asks for a token if there is none that is known to be good. Rejects if there is none to get, and
+   * with the session itself if that is closed meanwhile.
+   */
   getToken(): Promise<void>;
   /** What a new connection is told. */
   introduce(): Pick<ConnectFrame, "token" | "client_id" | "secret" | "instance" | "attempt">;
@@ -32,6 +35,8 @@ export function identityOf(session: Session): Identity & Room {
   // Of two claims to one session by the same object the gateway lets the newer attempt win.
   const instance = randomId(session.random);
   let attempt = 0;
+  /** Tokens that are asked for. */
+  const asking: Set<Deferred<string>> = new Set();
 
   /** Gives up a minted name. @returns whether there was one */
   const forget = (): boolean => {
@@ -43,7 +48,7 @@ export function identityOf(session: Session): Identity & Room {
     async getToken() {
       if (typeof authToken !== "function") session.token = authToken;
       else if (!session.token) {
-        const asked = new Deferred<string>().rejectedAfter(
+        const asked = new Deferred<string>(undefined, asking).rejectedAfter(
           session,
           "token_required",
           "authToken() took too long.",
@@ -70,6 +75,9 @@ export function identityOf(session: Session): Identity & Room {
       session.token = undefined;
       return typeof authToken === "function";
     },
-    over: (_error, _isWanted, isForgotten) => void (isForgotten && forget()),
+    over(_error, _isWanted, isForgotten) {
+      for (const each of asking) each.reject(session);
+      if (isForgotten) forget();
+    },
   };
 }

@@ -63,7 +63,7 @@ export function lifeOf(session: Session): Life & Room {
       try {
         await session.getToken();
       } catch (error) {
-        session.report(error, "token");
+        if (error !== session) session.report(error, "token");
         throw error;
       }
     },

@@ -242,6 +242,23 @@ Deno.test("a token function that never answers, or answers nonsense, does not ho
   }
 });
 
+Deno.test("disconnect() while a token is asked for that never comes leaves no timer, and nothing to tell", async () => {
+  for (const isConnected of [false, true]) {
+    let asked = 0;
+    const never = new Promise<string>(() => {});
+    const { client, gateway, clock, errors } = setUp({
+      authToken: () => isConnected && asked++ === 0 ? "first" : never,
+    });
+    gateway.terms = { token_expires_in: 10 };
+    const connecting = client.connect().catch(() => {});
+    await clock.advance(9500);
+    await client.disconnect();
+    assertEquals([client.state, clock.pending], ["closed", 0]);
+    await connecting;
+    assertEquals(errors, []);
+  }
+});
+
 Deno.test("disconnect() while a token is asked for ends there", async () => {
   const token = gate<string>();
   const { client, gateway, settle } = setUp({ authToken: () => token.promise });
