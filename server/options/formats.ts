@@ -14,6 +14,7 @@ export const ALGORITHMS: readonly string[] = [
 const LONGEST_ORIGIN = 300;
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._~[\]:-]+$/;
 const REDIS_PROTOCOLS = ["redis:", "rediss:"];
+const MOST_DATABASE = 65_535;
 
 /**
  * Host as it stands in a URL; `undefined` if it is none. A shortened or numeric address comes out
@@ -45,10 +46,28 @@ export function isFreePath(path: string): boolean {
   return !/^\/(health|metrics|api\/push)(\/|$)/.test(path);
 }
 
-/** Whether a text is a URL of Redis. */
+/** Whether a text is a URL of Redis, whose path is a number of a database or nothing. */
 export function isRedisUrl(value: string): boolean {
   const url = URL.parse(value);
-  return url !== null && REDIS_PROTOCOLS.includes(url.protocol) && url.hostname !== "";
+  if (url === null || !REDIS_PROTOCOLS.includes(url.protocol) || url.hostname === "") return false;
+  if (databaseIn(url) === undefined) return false;
+  return [url.username, url.password, url.hostname].every(isEncoded);
+}
+
+/** Number of the database that a URL of Redis names; `undefined` if its path is no such number. */
+export function databaseIn({ pathname }: URL): number | undefined {
+  const [, digits] = /^\/?(\d{0,5})$/.exec(pathname) ?? [];
+  return digits === undefined || Number(digits) > MOST_DATABASE ? undefined : Number(digits);
+}
+
+/** Whether a part of a URL can be read: each percent sign begins a character. */
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether nobody on the way can change what is at an address. */

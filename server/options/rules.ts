@@ -8,6 +8,7 @@ import { OPTIONS } from "./table.ts";
 import { type NameSubject, nestOptions, type OptionValues, REDIS, subjectOf } from "./tree.ts";
 import { cannotUse } from "./wording.ts";
 import { checkJwt, checkTokens } from "./auth.ts";
+import { databaseIn } from "./formats.ts";
 import type { Settings } from "./settings.ts";
 
 const BACKEND = "push.delivery.storeBackend";
@@ -74,7 +75,8 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
   }
   checkTokens(values, name);
   checkJwt(given, name);
-  const [sentinels, cluster, db] = ["sentinels", "cluster", "db"].map((it) => `${REDIS}.${it}`);
+  const [sentinels, cluster, db, url] = ["sentinels", "cluster", "db", "url"]
+    .map((it) => `${REDIS}.${it}`);
   if (given.has(cluster) && given.has(sentinels)) {
     throw new TypeError(
       `Cannot use ${name(cluster)} and ${name(sentinels)}: they exclude each other`,
@@ -84,6 +86,11 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
     throw new RangeError(
       cannotUse(name(db), "0, as a Cluster has no other", String(values.get(db))),
     );
+  }
+  const address = URL.parse(String(values.get(url)));
+  if (given.has(cluster) && address !== null && databaseIn(address) !== 0) {
+    const wanted = "one of database 0, as a Cluster has no other";
+    throw new RangeError(cannotUse(name(url), wanted, `one of ${databaseIn(address)}`));
   }
 }
 

@@ -42,7 +42,8 @@ export function expected(option: Option): string {
     case "path":
       return "a URL path such as /ws, other than /health, /metrics and those under /api/push";
     case "redis-url":
-      return `a URL that begins with redis:// or rediss://, without ${MASK}`;
+      return "a URL such as redis://user:password@host:6379/0, or with rediss://, without " +
+        `${MASK} and with special characters as %XX`;
     case "addresses":
       return `addresses separated by commas, such as "10.0.0.1:6379,[::1]:6380"`;
     case "networks":

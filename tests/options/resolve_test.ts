@@ -141,6 +141,12 @@ Deno.test("resolveOptions() refuses Redis beside the KV store, and addresses tha
     refusal({ push: { redis: { cluster: "a:1", db: 2 } } }),
     "Cannot use option 'push.redis.db': expected 0, as a Cluster has no other, found 2",
   );
+  assertEquals(
+    refusal({ push: { redis: { cluster: "a:1", url: "rediss://ann:pass@a:1/2" } } }),
+    "Cannot use option 'push.redis.url': expected one of database 0, as a Cluster has no other, " +
+      "found one of 2",
+  );
+  resolveOptions({ push: { redis: { cluster: "a:1", url: "rediss://ann:pass@a:1" } } });
 });
 
 Deno.test("checkExposure() refuses to listen beyond this machine without a token", () => {

@@ -142,7 +142,8 @@ function refusedTexts({ type, range }: Option): string[] {
     case "redis-url":
       return [
         ...["http://localhost", "localhost:6379", "redis://", "redis:host", "redis://h:99999"],
-        ...["redis://:***@host", ...long],
+        ...["redis://:***@host", "redis://:100%@host", "redis://%u:p@host", "redis://h/a"],
+        ...["redis://h/1/", "redis://h/-1", "redis://h/65536", "redis://u:12/3@h", ...long],
       ];
     case "addresses":
       return [
