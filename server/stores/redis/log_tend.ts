@@ -1,6 +1,16 @@
 import { CUT_LUA, OPEN_LUA } from "./log_lua.ts";
 import type { Script } from "./script.ts";
 
+/**
+ * Opens a channel of the index. Where Redis has dropped the log at the end of its time, and positions
+ * are left, it begins anew: a channel that is in the index no more is never rid of them.
+ */
+const LISTED_LUA = `${OPEN_LUA}${CUT_LUA}
+local function listed()
+  return open(redis.call('EXISTS', FLOORS) == 1)
+end
+`;
+
 /** Looks after one channel. */
 export const TEND: Script = {
   name: "tend",
@@ -12,9 +22,9 @@ export const TEND: Script = {
 --   7 idempotencyWindow, 8 metaTtl, 9 ms after which Redis may drop an unused channel, 10 most ms until
 --   the next visit
 -- returns: {state, time of the next visit, messages, bytes, time of the oldest or '', evicted, expired,
---   1 if the channel can be forgotten}; nil if there is no such channel
-${OPEN_LUA}${CUT_LUA}
-local c = open(false)
+--   1 if the channel can be forgotten}; nil if there is no such channel, and no position in it
+${LISTED_LUA}
+local c = listed()
 if not c then return false end
 local ttl, metaTtl, oldest = tonumber(ARGV[3]), tonumber(ARGV[8]), c.oldest
 expire(c, time - ttl)
@@ -54,9 +64,9 @@ export const EVICT: Script = {
 -- KEYS: meta, log, floors, ids, ids
 -- ARGV: 2 epoch if one begins, 3 bytes after which it is enough, 4 only what was stored at or before
 -- returns: {state, messages, bytes, time of the oldest or '', evicted, expired}; nil if there is no
---   such channel
-${OPEN_LUA}${CUT_LUA}
-local c = open(false)
+--   such channel, and no position in it
+${LISTED_LUA}
+local c = listed()
 if not c then return false end
 local enough, limit = c.gone + tonumber(ARGV[3]), tonumber(ARGV[4])
 if c.at and c.at <= limit then

@@ -151,6 +151,25 @@ test("a session whose record is gone holds nothing for long", async (a) => {
   assertEquals(await stored(a, "c"), ["t"]);
 });
 
+test("what is left in a channel that Redis has dropped at the end of its time is let go", async (a) => {
+  await a.publish("c", 5);
+  const generation = await a.attach("s");
+  await a.stand("s", generation, "c", 2);
+  // No gateway ran for long.
+  await a.ask("DEL", a.keys.meta("c"), a.keys.log("c"), a.keys.session("s"));
+  a.pass(a.parts.lease + 60_001);
+  await a.log.stats();
+  await a.log.sweep();
+  await a.sessions.sweep(a.now);
+  assertEquals(await stored(a, "c"), ["s"]);
+  await a.sweeper.sweep();
+  assertEquals(await stored(a, "c"), []);
+  a.pass(4 * 3_600_000 + 1);
+  await a.log.sweep();
+  assertEquals(await a.ask("EXISTS", a.keys.meta("c")), 0);
+  assertEquals(await a.log.channels(), []);
+});
+
 test("what was lost of the bookkeeping beside positions is made anew", async (a) => {
   await a.publish("c", 9);
   const generation = await a.attach("s");
