@@ -113,11 +113,16 @@ export class Lineage {
    */
   async learn(redis: Redis): Promise<void> {
     this.#cancel?.();
-    await (this.#looking = this.#look(redis));
-    if (this.#isClosed) return;
-    this.#cancel = this.#options.clock.schedule(LOOK, () => {
-      if (redis.status === "ready") this.learn(redis).catch(() => {});
-    });
+    try {
+      await (this.#looking = this.#look(redis));
+    } finally {
+      // Also where the answer was late: the connection may stand all the same.
+      if (!this.#isClosed && redis.status === "ready") {
+        this.#cancel = this.#options.clock.schedule(LOOK, () => {
+          if (redis.status === "ready") this.learn(redis).catch(() => {});
+        });
+      }
+    }
   }
 
   /** Ends it; a look that is under way ends with its connection. */

@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { Redis } from "ioredis";
+import { RedisKeys } from "../../../server/stores/redis/keys.ts";
+import { Lineage } from "../../../server/stores/redis/lineage.ts";
+import { ManualClock } from "../../../server/testing/manual_clock.ts";
 import { type RedisServer, startRedis, startRedisCluster } from "../../support/redis.ts";
 import { drafts, type LogBed, openLog, ready } from "./log_bed.ts";
 import { follow, onDisk, pause, told } from "./support/follow.ts";
+import { until } from "../../support/within.ts";
 import { LateSentinel } from "./support/late_sentinel.ts";
 
 const ALWAYS = {
@@ -132,6 +137,29 @@ Deno.test("a server that did not write at once for a while may have lost somethi
   await ready(bed);
   assertEquals(await redis.ask("CONFIG", "GET", "appendfsync"), ["appendfsync", "always"]);
   assert(await isLossy(bed));
+});
+
+Deno.test("a server that has not answered a look in time is looked at again while the connection stands", async () => {
+  await using redis = await startRedis(ALWAYS);
+  const clock = new ManualClock();
+  const lineage = new Lineage({ keys: new RedisKeys("t:"), isOne: true, clock });
+  const client = new Redis({ port: redis.port, lazyConnect: true, commandTimeout: 100 });
+  await client.connect();
+  await lineage.learn(client);
+  const { runs } = lineage;
+  assertEquals(runs.length, 12);
+  await redis.ask("CLIENT", "PAUSE", 60_000, "WRITE");
+  await clock.advance(1_000);
+  await until(() => lineage.runs === "", "a look fails");
+  await redis.ask("CLIENT", "UNPAUSE");
+  await client.ping();
+  await clock.advance(1_000);
+  await until(() => lineage.runs === runs, "the server is looked at again");
+  await lineage.close();
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  client.once("end", end);
+  client.disconnect();
+  await ended;
 });
 
 Deno.test("behind a Sentinel a start may have lost something, for another server may answer next", async () => {
