@@ -27,6 +27,8 @@ if p then
     return told
   end
 end
+-- Perhaps it was forgotten since the session was asked.
+if mode == 'named' and not p then return {bad, 'ask'} end
 local goesOn = p and mode ~= 'fresh'
 if goesOn and p.epoch == next.epoch and p.floor > next.floor then
   if p.generation ~= generation or p.named ~= '1' then
@@ -99,11 +101,11 @@ const CONTRACT = `-- KEYS: positionKeys
 --   settled, late, epoch, ms until somebody sees whether the session lives, most letters,
 --   count of redriven messages, (number, message or '' if it is there)..., (letter id, letter)...
 -- Modes: 'quick' for a position that is known to be the session's; 'named' for one that the
---   session was seen to name, whether it is stored or not; 'fresh' for one that it does not name:
---   what is there is of an earlier session.
+--   session was seen to name; 'fresh' for one that it does not name, or that is gone: what is there
+--   is of an earlier session.
 -- returns {bad, 'ok', letters that had no room, if nothing is unseen now: what had put back what
 --   was unseen before...}, {bad, 'fenced'},
---   {bad, 'ask'} if the session is to be asked first,
+--   {bad, 'ask'} if the session is to be asked first, or a position that it names is not there,
 --   {bad, 'whole'} if redriven messages are to be sent, for they are not there`;
 
 /** Stores a position that is there already: also where Redis has no memory left. */
@@ -138,13 +140,13 @@ local p = position(ARGV[2])
 if p == nil then return {bad, 'none'} end
 if p == false then return {bad, 'lost'} end
 if p.generation > generation then return {bad, 'fenced'} end
-if p.generation ~= generation or p.named ~= '1' or p.unseen ~= '-' then
+if p.generation ~= generation or p.unseen ~= '-' then
   local loaded, has = numbers(p.loaded), {}
   for _, seq in ipairs(loaded) do has[seq] = true end
   for _, seq in ipairs(numbers(p.unseen)) do
     if not has[seq] then loaded[#loaded + 1] = seq end
   end
-  p.generation, p.named, p.unseen, p.loaded = generation, '1', '-', joined(loaded)
+  p.generation, p.unseen, p.loaded = generation, '-', joined(loaded)
   write(p)
 end
 local told = {bad, 'ok', p.text}
@@ -164,14 +166,22 @@ export const MARK_SCRIPT: Script = {
   lua: `-- Says of a position whether its session is sure to name the channel.
 -- flags: allow-oom
 -- KEYS: positionKeys
--- ARGV: session, generation, '1' or '0'
--- returns {bad, 'ok' | 'none' | 'fenced'}
+-- ARGV: session, generation, '1' or '0', node, its number of the commit that is named, or of this step
+-- returns {bad, 'ok' | 'none' | 'fenced'}, {bad, 'late'} if it was changed after that number
 ${POSITIONS}
-local p = position(ARGV[2])
+local p, generation = position(ARGV[2]), tonumber(ARGV[3])
 if not p then return {bad, 'none'} end
-if p.generation > tonumber(ARGV[3]) then return {bad, 'fenced'} end
-if p.named ~= ARGV[4] then
-  p.named = ARGV[4]
+if p.generation > generation then return {bad, 'fenced'} end
+local by, order = string.match(p.op, '^(.*):(%d+)$')
+if p.generation == generation and by == ARGV[5] and tonumber(order) > tonumber(ARGV[6]) then
+  return {bad, 'late'}
+end
+local op = ARGV[5] .. ':' .. ARGV[6]
+if ARGV[4] == '0' then
+  p.generation, p.named, p.op = generation, '0', op
+  write(p)
+elseif p.generation == generation and p.op == op and p.named == '0' then
+  p.named = '1'
   write(p)
 end
 return {bad, 'ok'}`,

@@ -71,7 +71,8 @@ export class RedisPositions {
     generation: number,
     channels: readonly string[],
   ): Promise<(Cursor | undefined)[] | undefined> {
-    const look = await lookAt(this.#parts, key, channels);
+    const step = this.#step(++this.#numbers);
+    const look = await lookAt(this.#parts, key, channels, [generation, step]);
     if (look.generation === 0) return channels.map(() => undefined);
     if (look.generation !== generation) return undefined;
     const loaded = await Promise.all(
@@ -124,10 +125,12 @@ export class RedisPositions {
   async forget(key: string, generation: number, channel: string): Promise<boolean> {
     const name = escapeName(key);
     for (let tries = 0; tries < TRIES; tries++) {
-      const [marked] = await this.#run(MARK_SCRIPT, channel, [name, generation, "0"]);
+      const mark = [name, generation, "0", this.#tag, ++this.#numbers];
+      const [marked] = await this.#run(MARK_SCRIPT, channel, mark);
       if (marked === "fenced") return false;
+      if (marked === "late") continue;
       const count = ++this.#numbers;
-      const change = [generation, `${this.#tag} ${count}`, escapeName(channel)];
+      const change = [generation, this.#step(count), escapeName(channel)];
       const [unnamed] = await this.#session(UNNAME_SCRIPT, key, change);
       if (unnamed === "fenced") return false;
       // Its name is there still, and so its position must be.
@@ -180,18 +183,20 @@ export class RedisPositions {
     generation: number,
     commits: readonly Numbered[],
   ): Promise<Numbered[] | undefined> {
-    const look = await lookAt(this.#parts, key, commits.map(({ channel }) => channel));
+    const asked = commits.map(({ channel }) => channel);
+    const step = this.#step(++this.#numbers);
+    const look = await lookAt(this.#parts, key, asked, [generation, step]);
     if (look.generation !== generation) return undefined;
     const known = commits.filter((_, i) => look.news[i] !== undefined);
-    const fresh = commits.filter((_, i) => look.news[i] === undefined);
-    const answers = await Promise.all([
-      this.#storeAll(key, generation, "named", known),
-      this.#storeAll(key, generation, "fresh", fresh),
-    ]);
-    if (answers.flat().includes("fenced")) return undefined;
+    const answers = await this.#storeAll(key, generation, "named", known);
+    // One whose position is gone begins as if it had no name.
+    const stored = new Set(known.filter((_, i) => answers[i] !== "ask"));
+    const fresh = commits.filter((commit) => !stored.has(commit));
+    answers.push(...await this.#storeAll(key, generation, "fresh", fresh));
+    if (answers.includes("fenced")) return undefined;
     if (fresh.length === 0) return [];
     const channels = fresh.map(({ channel }) => channel);
-    const args = [generation, `${this.#tag} ${fresh[0].count}`, ...channels.map(escapeName)];
+    const args = [generation, this.#step(fresh[0].count), ...channels.map(escapeName)];
     const [named] = await this.#session(NAME_SCRIPT, key, args);
     if (named === "late") return this.#again(fresh);
     if (named !== "ok") {
@@ -199,11 +204,16 @@ export class RedisPositions {
       return undefined;
     }
     const marked = await Promise.all(
-      channels.map((channel) =>
-        this.#run(MARK_SCRIPT, channel, [escapeName(key), generation, "1"])
+      fresh.map(({ channel, count }) =>
+        this.#run(MARK_SCRIPT, channel, [escapeName(key), generation, "1", this.#tag, count])
       ),
     );
     return this.#again(fresh.filter((_, i) => marked[i][0] === "none"));
+  }
+
+  /** Names a step of this node among those of a session. */
+  #step(count: number): string {
+    return `${this.#tag} ${count}`;
   }
 
   /** Commits to store anew. */

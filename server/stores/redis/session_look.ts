@@ -15,14 +15,20 @@ export interface SessionLook {
   readonly news: readonly (string | undefined)[];
 }
 
-/** Asks a session how it stands, and which of these channels it names. */
+/**
+ * Asks a session how it stands, and which of these channels it names.
+ *
+ * @param holder who believes to hold it, if that is who asks: its generation, its node and the number
+ *   of this step
+ */
 export async function lookAt(
   { link, keys, tally }: SessionParts,
   key: string,
   channels: readonly string[],
+  holder: readonly [generation: number | "", step: string] = ["", ""],
 ): Promise<SessionLook> {
-  const names = channels.map(escapeName);
-  const answer = await link.run(LOOK_SCRIPT, [keys.session(key)], names) as unknown[];
+  const args = [...holder, ...channels.map(escapeName)];
+  const answer = await link.run(LOOK_SCRIPT, [keys.session(key)], args) as unknown[];
   const [bad, generation, ends, ...news] = answer;
   tally.quarantined += Number(bad);
   return {

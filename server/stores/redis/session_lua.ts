@@ -42,8 +42,8 @@ end
  * no connection since then, and ends `ttl` later. `ended` names what ended it before its time. A
  * field `c:CHANNEL` for each channel that has a position: empty, or what put messages back that the
  * holder has not loaded; `news` is there if one may not be empty. `change` is the generation and node
- * that changed these names last, and the number that it gave that change, so that a belated one is
- * known.
+ * that changed these names last, and the number that it gave that change, and `look` the same of who
+ * looked at them last to go on from there: so that a belated change is known.
  */
 export const SESSION = `${GUARD}
 local HOUR = 3600000
@@ -84,17 +84,15 @@ local function channels(s)
   end
   return names
 end
--- Whether a change to the names, 'NODE NUMBER', comes before all later ones of the same holder. The last
--- one may come again: that changes nothing.
-local function isNext(s, change)
-  local last = redis.call('HGET', s.key, 'change') or ''
+-- Whether a step of a holder, 'NODE NUMBER', comes after a later one that it has noted in a field.
+local function isLate(s, field, step)
+  local last = redis.call('HGET', s.key, field) or ''
   local generation, by, number = string.match(last, '^(%d+) (%S+) (%d+)$')
-  local node, order = string.match(change, '^(%S+) (%d+)$')
-  if tonumber(generation) == s.generation and by == node and tonumber(order) < tonumber(number) then
-    return false
-  end
-  redis.call('HSET', s.key, 'change', whole(s.generation) .. ' ' .. change)
-  return true
+  local node, order = string.match(step, '^(%S+) (%d+)$')
+  return tonumber(generation) == s.generation and by == node and tonumber(order) < tonumber(number)
+end
+local function note(s, field, step)
+  redis.call('HSET', s.key, field, whole(s.generation) .. ' ' .. step)
 end
 local function finish(s, op)
   redis.call('HSET', s.key, 'ended', op, 'attached', '0')

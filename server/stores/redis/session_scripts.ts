@@ -197,16 +197,19 @@ return told`,
 /** Says how a session stands, and which channels it names. */
 export const LOOK_SCRIPT: Script = {
   name: "look",
-  lua: `-- Says whether a session lives, and which of these channels it names.
+  lua:
+    `-- Says whether a session lives, and which of these channels it names. Its holder goes by that:
+-- a name that it was about to end before stays from now on.
 -- flags: allow-oom
 -- KEYS: session
--- ARGV: channel...
+-- ARGV: generation, node and its number of this look, or '' and '' where another asks; channel...
 -- returns {bad, generation or 0 if it does not live, ends, for each channel: nil, or '', or its news}
 ${SESSION}
 local s = session(KEYS[1])
 if not s.lives then return {bad, 0, 0} end
+if s.generation == tonumber(ARGV[2]) and not isLate(s, 'look', ARGV[3]) then note(s, 'look', ARGV[3]) end
 local told = {bad, s.generation, s.ends}
-for i = 2, #ARGV do told[#told + 1] = redis.call('HGET', s.key, 'c:' .. ARGV[i]) end
+for i = 4, #ARGV do told[#told + 1] = redis.call('HGET', s.key, 'c:' .. ARGV[i]) end
 return told`,
 };
 
@@ -220,7 +223,8 @@ export const NAME_SCRIPT: Script = {
 ${SESSION}
 local s = session(KEYS[1])
 if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 'fenced'} end
-if not isNext(s, ARGV[3]) then return {bad, 'late'} end
+if isLate(s, 'change', ARGV[3]) then return {bad, 'late'} end
+note(s, 'change', ARGV[3])
 for i = 4, #ARGV do redis.call('HSETNX', s.key, 'c:' .. ARGV[i], '') end
 return {bad, 'ok'}`,
 };
@@ -232,11 +236,12 @@ export const UNNAME_SCRIPT: Script = {
 -- flags: allow-oom
 -- KEYS: session
 -- ARGV: generation, node and its number of this change, channel
--- returns {bad, 'ok' | 'fenced'}, {bad, 'late'} if names were changed after that number
+-- returns {bad, 'ok' | 'fenced'}, {bad, 'late'} if names were changed, or gone by, after that number
 ${SESSION}
 local s = session(KEYS[1])
 if not s.lives or s.generation ~= tonumber(ARGV[2]) then return {bad, 'fenced'} end
-if not isNext(s, ARGV[3]) then return {bad, 'late'} end
+if isLate(s, 'change', ARGV[3]) or isLate(s, 'look', ARGV[3]) then return {bad, 'late'} end
+note(s, 'change', ARGV[3])
 redis.call('HDEL', s.key, 'c:' .. ARGV[4])
 return {bad, 'ok'}`,
 };

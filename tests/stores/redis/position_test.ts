@@ -31,6 +31,13 @@ async function stored(node: Node, channel: string): Promise<string[]> {
   return cursors;
 }
 
+/** Stores a position in `c`, and sees that the session names it then: others would not find it. */
+async function assertNamed(a: Node, generation: number, floor: number): Promise<void> {
+  assertEquals(await a.stand("s", generation, "c", floor), true);
+  assertEquals((await lookAt(a.parts, "s", ["c"])).news, [""]);
+  assertEquals((await a.position("s", generation, "c"))?.floor, floor);
+}
+
 test(
   "a crash between a new position and its name leaves a position that ends by itself",
   async (a, prefix) => {
@@ -308,6 +315,42 @@ test("a forget() that is carried out after all does not end a later subscription
   assertEquals((await a.position("s", generation, "c"))?.floor, 3);
   await a.link.again(drop);
   assertEquals((await a.position("s", generation, "c"))?.floor, 3);
+});
+
+test("a forget() that is carried out after its subscription goes on leaves it its name", async (a) => {
+  await a.publish("c", 9);
+  const generation = await a.attach("s");
+  await a.stand("s", generation, "c", 5);
+  const [ending, goOn] = await a.link.holdBack("unname", () => {
+    return a.positions.forget("s", generation, "c");
+  });
+  // Who asked has given up, and goes on.
+  assertEquals((await a.position("s", generation, "c"))?.floor, 5);
+  a.link.cut.add("mark").add("drop");
+  goOn();
+  await assertRejects(() => ending, PushError, "cut");
+  a.link.cut.clear();
+  await assertNamed(a, generation, 6);
+});
+
+test("what is carried out after its subscription has ended does not stand for the next one", async (a) => {
+  await a.publish("c", 9);
+  const generation = await a.attach("s");
+  const mark = await a.link.sentBy("mark", () => a.stand("s", generation, "c", 2));
+  a.parts.leases.drop("s", generation);
+  const commit = await a.link.sentBy("commit", () => a.stand("s", generation, "c", 3));
+  const load = await a.link.sentBy("load", () => a.position("s", generation, "c"));
+  await a.sessions.renew([{ key: "s", generation }], a.now);
+  for (const [i, belated] of [mark, load].entries()) {
+    a.link.cut.add("drop");
+    await assertRejects(() => a.positions.forget("s", generation, "c"), PushError, "cut");
+    a.link.cut.clear();
+    await a.link.again(belated);
+    await assertNamed(a, generation, 4 + i);
+  }
+  await a.positions.forget("s", generation, "c");
+  await a.link.again(commit);
+  await assertNamed(a, generation, 6);
 });
 
 test("a subscription that begins while one ends, and is cut off, has its position", async (a) => {

@@ -97,6 +97,15 @@ export class WatchedLink extends RedisLink {
     return [outcome, goOn];
   }
 
+  /** Does something, and tells what it has sent by a name. */
+  async sentBy(script: string, work: () => Promise<unknown>): Promise<Sent> {
+    const from = this.sent.length;
+    await work();
+    const found = this.sent.slice(from).find(([{ name }]) => name === script);
+    if (found === undefined) throw new Error(`Nothing was sent by the name '${script}'`);
+    return found;
+  }
+
   /** Sends something again that was sent before. */
   again([script, ...rest]: Sent): Promise<unknown> {
     return super.run(script, ...rest);
