@@ -49,6 +49,8 @@ export type Sent = Parameters<RedisLink["run"]>;
 export class WatchedLink extends RedisLink {
   /** Names of scripts that are not sent any more: their caller has crashed. */
   readonly cut = new Set<string>();
+  /** What was cut: perhaps it was sent, and is carried out later. */
+  readonly lost: Sent[] = [];
   /** Whether answers get lost: every script is sent again, and only the second answer is heard. */
   twice = false;
   /** What was sent since this was emptied. */
@@ -74,7 +76,10 @@ export class WatchedLink extends RedisLink {
       held.reached();
       await held.until;
     }
-    if (this.cut.has(args[0].name)) throw new PushError("unavailable", `cut at ${args[0].name}`);
+    if (this.cut.has(args[0].name)) {
+      this.lost.push(args);
+      throw new PushError("unavailable", `cut at ${args[0].name}`);
+    }
     this.sent.push(args);
     if (this.twice) await super.run(...args);
     return await super.run(...args);
