@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from "../../clock.ts";
 import type { RedisKeys } from "../redis/keys.ts";
 import type { RedisLink } from "../redis/link.ts";
-import type { Script } from "../redis/script.ts";
+import { NodeFloors } from "../redis/node_floors.ts";
 import type { Needs } from "./needs.ts";
 
 /** What {@linkcode Floors} are made with. */
@@ -25,54 +25,8 @@ const DELAY = 1_000;
 /** A node is dead for this purpose after so many leases, and so many milliseconds: it is not urgent. */
 const LEASES = 4;
 const AT_LEAST = 60_000;
-/** Channels of a dead node that are looked at in one step. */
+/** Channels that are listed in one step. */
 const BATCH = 500;
-
-const FLOOR: Script = {
-  name: "floor",
-  lua: `-- Says up to which number the sessions of one node need nothing of a log.
--- flags: allow-oom
--- KEYS: meta, floors
--- ARGV: offset, member, then epoch and number of each epoch that positions are in; none for none
--- Returns: nothing
-local epoch, earlier = '', ''
-local meta = redis.pcall('HMGET', KEYS[1], 'epoch', 'earlier')
-if not meta.err then epoch, earlier = meta[1] or '', meta[2] or '' end
-local lowest
-for i = 3, #ARGV, 2 do
-  local number = tonumber(ARGV[i + 1])
-  if ARGV[i] ~= epoch then
-    local found = false
-    for era, base in string.gmatch(earlier, '([a-z0-9]+):(%d+)') do
-      number = math.min(number, tonumber(base))
-      if era == ARGV[i] then
-        found = true
-        break
-      end
-    end
-    if not found then number = 0 end
-  end
-  lowest = math.min(lowest or number, number)
-end
-if lowest then redis.pcall('ZADD', KEYS[2], string.format('%d', lowest), ARGV[2])
-else redis.pcall('ZREM', KEYS[2], ARGV[2]) end
-return 0`,
-};
-
-const HOLD: Script = {
-  name: "hold",
-  lua: `-- Keeps the lease of a node that has floors, and tells whose is over.
--- flags: allow-oom
--- KEYS: nodes by the end of their lease
--- ARGV: offset, node, lease in milliseconds
--- Returns: whether this node had a lease, then names of nodes without
-local had = redis.call('ZSCORE', KEYS[1], ARGV[2])
-if had and tonumber(had) <= now() then had = false end
-redis.call('ZADD', KEYS[1], string.format('%d', now() + tonumber(ARGV[3])), ARGV[2])
-local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now(), 'LIMIT', 0, 10)
-table.insert(over, 1, had and 1 or 0)
-return over`,
-};
 
 /**
  * Tells the logs in Redis what the sessions of this node have not settled, so that it is kept for them:
@@ -82,6 +36,7 @@ return over`,
  */
 export class Floors {
   readonly #options: FloorsOptions;
+  readonly #floors: NodeFloors;
   readonly #lease: number;
   /** Channels that Redis has an entry of. */
   readonly #told = new Set<string>();
@@ -97,6 +52,7 @@ export class Floors {
   /** @param options whose needs, and where to tell them */
   constructor(options: FloorsOptions) {
     this.#options = options;
+    this.#floors = new NodeFloors(options.link, options.keys);
     // A server that comes back, or stands in for another, may have lost what it was told last.
     this.#unwatch = options.link.watch(() => this.#doubt());
     this.#lease = Math.max(LEASES * options.lease, AT_LEAST);
@@ -119,7 +75,7 @@ export class Floors {
   async sweep(): Promise<void> {
     const over = await this.#hold();
     await this.flush();
-    for (const name of over) await this.#bury(name);
+    for (const name of over) await this.#floors.bury(name);
   }
 
   /** Removes everything of this node, as far as Redis can be reached; idempotent. */
@@ -129,7 +85,7 @@ export class Floors {
     this.#unwatch();
     this.#cancel?.();
     await this.#flushing;
-    if (this.#isHeld) await this.#bury(this.#name).catch(() => {});
+    if (this.#isHeld) await this.#floors.bury(this.#name).catch(() => {});
   }
 
   /** Name of this node's entries: another one after its lease was over, as others remove the old. */
@@ -155,11 +111,8 @@ export class Floors {
   }
 
   async #hold(): Promise<string[]> {
-    const { link, keys } = this.#options;
-    const args = [this.#name, this.#lease];
-    const answer = await link.run(HOLD, [keys.nodes("holders")], args) as (string | number)[];
-    const [had, ...over] = answer;
-    if (had === 0 && this.#isHeld) {
+    const { had, over } = await this.#floors.hold(this.#name, this.#lease);
+    if (!had && this.#isHeld) {
       this.#lives++;
       this.#isHeld = false;
       this.#told.clear();
@@ -167,7 +120,7 @@ export class Floors {
       return await this.#hold();
     }
     this.#isHeld = true;
-    return over.map(String);
+    return over;
   }
 
   /** One after the other, so that what is told last is what is true. */
@@ -181,7 +134,7 @@ export class Floors {
   }
 
   async #tellNow(channels: readonly string[]): Promise<void> {
-    const { link, needs } = this.#options;
+    const { needs } = this.#options;
     if (!this.#isHeld) await this.#hold();
     const fresh = channels.filter((channel) =>
       !this.#listed.has(channel) && needs.of(channel).length > 0
@@ -189,41 +142,20 @@ export class Floors {
     // First the list of what there is to remove, so that nothing is left behind for good.
     for (let i = 0; i < fresh.length; i += BATCH) {
       const some = fresh.slice(i, i + BATCH);
-      await link.command("sadd", this.#listOf(this.#name), ...some);
+      await this.#floors.list(this.#name, some);
       for (const channel of some) this.#listed.add(channel);
     }
     await Promise.all(channels.map(async (channel) => {
       const pairs = needs.of(channel);
       if (pairs.length === 0 && !this.#told.has(channel)) return;
-      await this.#run(channel, this.#name, pairs.flat());
+      await this.#floors.tell(channel, this.#name, pairs);
       if (pairs.length > 0) {
         this.#told.add(channel);
       } else {
         this.#told.delete(channel);
         this.#listed.delete(channel);
-        await link.command("srem", this.#listOf(this.#name), channel);
+        await this.#floors.unlist(this.#name, [channel]);
       }
     }));
-  }
-
-  async #bury(name: string): Promise<void> {
-    const { link, keys } = this.#options;
-    const list = this.#listOf(name);
-    while (true) {
-      const channels = await link.command("srandmember", list, BATCH) as string[];
-      if (channels.length === 0) break;
-      await Promise.all(channels.map((channel) => this.#run(channel, name, [])));
-      await link.command("srem", list, ...channels);
-    }
-    await link.command("zrem", keys.nodes("holders"), name);
-  }
-
-  #run(channel: string, name: string, pairs: (string | number)[]): Promise<unknown> {
-    const { link, keys } = this.#options;
-    return link.run(FLOOR, [keys.meta(channel), keys.floors(channel)], [`node:${name}`, ...pairs]);
-  }
-
-  #listOf(name: string): string {
-    return this.#options.keys.nodes(`floors:${name}`);
   }
 }

@@ -45,8 +45,10 @@ const TRIES = 3;
  *
  * What one node does to a session's names and positions at once, or what Redis carries out after its
  * caller has gone on, is put in order by numbers of that node. A name goes by the number of the
- * position that was written for it, and so does nothing after a later unnaming; a removal goes by the
- * number of the unnaming before it, and leaves a position that was written later.
+ * position that was written for it, and so does nothing after a later unnaming; an unnaming does nothing
+ * once the node has looked at the names again, to go on by them; a removal goes by the number of the
+ * unnaming before it, and leaves a position that was written later. Only what marks a position right
+ * after its name was written, or was seen, lets commits go without asking.
  */
 export class RedisPositions {
   readonly #parts: SessionParts;

@@ -15,6 +15,7 @@ import type {
   StoreStats,
 } from "../store.ts";
 import { LogStore } from "./log_store.ts";
+import { NodeFloors } from "./node_floors.ts";
 import { RedisLetters } from "./letters.ts";
 import { RedisPositions } from "./positions.ts";
 import { sessionParts, type SessionTally } from "./session_parts.ts";
@@ -72,6 +73,7 @@ export class RedisStore extends LogStore implements Store {
   readonly #sessions: RedisSessions;
   readonly #positions: RedisPositions;
   readonly #letters: RedisLetters;
+  readonly #floors: NodeFloors;
   readonly #tally: SessionTally;
 
   /** @param options where Redis is, and what to keep there */
@@ -86,6 +88,7 @@ export class RedisStore extends LogStore implements Store {
     this.#positions = new RedisPositions(parts);
     this.#sessions = new RedisSessions(parts, this.#positions);
     this.#letters = new RedisLetters(parts);
+    this.#floors = new NodeFloors(link, keys);
   }
 
   /** Entries and values in Redis that could not be read, and were set aside. */
@@ -156,6 +159,7 @@ export class RedisStore extends LogStore implements Store {
       () => this.#sessions.sweep(now),
       () => this.#positions.sweep(),
       () => this.#letters.sweep(),
+      () => this.#floors.sweep(),
       () => this.base.log.sweep(),
     ]);
   }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { RedisKeys } from "../../../server/stores/redis/keys.ts";
+import { RedisStore, type RedisStoreOptions } from "../../../server/stores/redis/store.ts";
 import { MixedStore } from "../../../server/stores/mixed/store.ts";
 import { systemRandom } from "../../../server/clock.ts";
 import { StoreTrial } from "../../../server/testing/store_trial.ts";
@@ -11,9 +12,9 @@ import { redisSettings } from "../redis/support/settings.ts";
 const MINUTE = 60_000;
 const keys = new RedisKeys("mixed:");
 
-/** A node that keeps ten messages beyond what its sessions need. */
-async function node({ port }: RedisServer): Promise<MixedStore> {
-  const store = new MixedStore({
+/** How a node is made that keeps ten messages beyond what sessions need. */
+function optionsFor({ port }: RedisServer): RedisStoreOptions {
+  return {
     settings: redisSettings({ port, prefix: "mixed:", lease: 1 }),
     retention: {
       messageTtl: 60 * MINUTE,
@@ -26,7 +27,12 @@ async function node({ port }: RedisServer): Promise<MixedStore> {
     },
     limits: { maxSessions: 100, deadLetterTtl: 60 * MINUTE, maxDeadLetters: 10 },
     random: systemRandom,
-  });
+  };
+}
+
+/** A node. */
+async function node(redis: RedisServer): Promise<MixedStore> {
+  const store = new MixedStore(optionsFor(redis));
   await store.open();
   return store;
 }
@@ -90,6 +96,22 @@ Deno.test("MixedStore has no entry in Redis after it was disposed", async () => 
   await a[Symbol.asyncDispose]();
   assertEquals(await redis.ask("keys", "*floors*"), []);
   assertEquals(await redis.ask("keys", "*holders*"), []);
+});
+
+Deno.test("RedisStore removes the entries of a node that had sessions of its own, and died", async () => {
+  await using redis = await startRedis();
+  await using a = await node(redis);
+  await using b = new RedisStore(optionsFor(redis));
+  await b.open();
+  const t = trialOf(a, a);
+  await t.stand("s", await t.attach("s"), "c", 0);
+  await a.sweep(t.now);
+  assertEquals(await floorsOf(redis, "c"), [`node:${a.cluster.node}.0`, "0"]);
+  b.advance(2 * MINUTE);
+  await b.sweep(t.now);
+  assertEquals(await floorsOf(redis, "c"), []);
+  const left = [keys.nodes("holders"), keys.nodes(`floors:${a.cluster.node}.0`)];
+  assertEquals(await redis.ask("exists", ...left), 0);
 });
 
 Deno.test("MixedStore removes the entries of a node that died, and none of one that was away", async () => {
