@@ -13,6 +13,7 @@ import type { Grant, Identity } from "./identity.ts";
 import { PublicKey, type TokenHeader } from "./jwks.ts";
 import { ChangingKeys, fetchKeys, type KeySource, OneKey } from "./key_source.ts";
 import { hashSecret } from "./secrets.ts";
+import { isSpelledRight } from "./signature.ts";
 import { isOwnSubject, isSubject } from "./subject.ts";
 
 type Jose = typeof import("jose");
@@ -81,6 +82,7 @@ export class JwtVerifier {
     } catch {
       throw invalid("it is no signed JSON Web Token");
     }
+    if (!isSpelledRight(token)) throw invalid("its signature is not spelled as it must be");
     const { alg, kid } = header;
     if (typeof alg !== "string" || !this.#algorithms.has(alg)) {
       throw invalid("its algorithm is not accepted");

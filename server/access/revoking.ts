@@ -6,6 +6,7 @@
 import type { Revocation } from "../stores/revocations.ts";
 import { claimed } from "./jwt.ts";
 import { hashSecret } from "./secrets.ts";
+import { twinOf } from "./signature.ts";
 import { clientName, SENT_AWAY } from "./validity.ts";
 
 /** What is to be revoked: exactly one of a token, its id, a subject, and a client of a subject. */
@@ -15,7 +16,10 @@ export interface RevokeQuery {
    * nobody is let in any more, but who was before stays.
    */
   readonly token?: string;
-  /** Its id: `jti` of a JSON Web Token, or the SHA-256 of any other one, in hexadecimal. */
+  /**
+   * Its id: `jti` of a JSON Web Token, or the SHA-256 of any other one, in hexadecimal. One that ECDSA
+   * signs has two texts that are right: without `jti` revoke it as `token`, which concerns both.
+   */
   readonly tokenId?: string;
   /** All tokens of a subject that were issued before now; or, with `clientId`, whose client it is. */
   readonly subject?: string;
@@ -69,7 +73,8 @@ export function revocationsOf(query: RevokeQuery, now: number, away: number): Re
   if (token !== undefined) {
     const { id, expiresAt = Infinity } = claimed(token);
     const until = query.for === undefined ? Math.max(expiresAt, now) + MARGIN : lasting;
-    const names = id === undefined ? [hashSecret(token)] : [hashSecret(token), id];
+    const texts = [token, twinOf(token)].filter((text) => text !== undefined);
+    const names = [...texts.map(hashSecret), ...(id === undefined ? [] : [id])];
     return names.map((name) => ({ kind: "token", name, at: now, until }));
   }
   if (tokenId !== undefined) return [{ kind: "token", name: tokenId, at: now, until: lasting }];

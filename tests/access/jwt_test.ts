@@ -1,8 +1,10 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { PushError } from "@push/client/protocol";
 import { JwtVerifier } from "../../server/access/jwt.ts";
 import type { Identity } from "../../server/access/identity.ts";
+import { revocationsOf } from "../../server/access/revoking.ts";
 import { hashSecret } from "../../server/access/secrets.ts";
+import { twinOf } from "../../server/access/signature.ts";
 import type { JwtOptions } from "../../server/options/options.ts";
 import { resolveOptions } from "../../server/options/options.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
@@ -261,4 +263,39 @@ Deno.test("keys that must not be used are refused at the start, with the option'
   }
   await assertRejects(() => verifier({ keyFile: "there/is/none" }), TypeError, "keyFile");
   await assertRejects(() => verifier({ jwksFile: "there/is/none" }), TypeError, "jwksFile");
+});
+
+Deno.test("a token of ECDSA is revoked with the one that anybody can make of it", async () => {
+  for (const alg of ["ES256", "ES384", "ES512"]) {
+    const issuer = await Issuer.make(alg);
+    const jwt = await withKey(issuer.pem, { algorithms: [alg] });
+    const token = await issuer.sign(ANN);
+    const twin = twinOf(token)!;
+    assertNotEquals(twin, token);
+    assertEquals(twinOf(twin), token);
+    const { tokenId } = await jwt.verify(twin);
+    const revoked = revocationsOf({ token }, clock.now(), 0).map(({ name }) => name);
+    assertEquals(revoked, [hashSecret(token), tokenId!], alg);
+  }
+  const others = ["", "t", "a.b", "a.b.c", "..", "e30.e30.AAAA", await signWith(SECRET, ANN)];
+  for (const other of others) assertEquals(twinOf(other), undefined, other);
+});
+
+Deno.test("a token that was revoked as it is cannot be spelled in another way", async () => {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (const alg of ["HS256", "ES256", "EdDSA"]) {
+    const issuer = alg === "HS256" ? undefined : await Issuer.make(alg);
+    const jwt = issuer === undefined
+      ? await verifier({ secret: SECRET })
+      : await withKey(issuer.pem, { algorithms: [alg] });
+    const token = await (issuer?.sign(ANN) ?? signWith(SECRET, ANN));
+    assertEquals((await jwt.verify(token)).tokenId, hashSecret(token));
+    // The last character has bits that mean nothing.
+    const last = letters[letters.indexOf(token.at(-1)!) + 1];
+    const others = [token.slice(0, -1) + last, `${token}=`, `${token}==`, `${token} `]
+      .concat(`${token.slice(0, -3)}\n${token.slice(-3)}`);
+    for (const other of others) {
+      assertEquals(await codeOf(jwt.verify(other)), "token_invalid", `${alg} ${other}`);
+    }
+  }
 });
