@@ -18,7 +18,7 @@ import type { Certificate } from "./certificate.ts";
 import { GRACE, type Handler, type Listener, RELISTEN_DELAY } from "./listener.ts";
 import { denoError, mayListen } from "./node_errors.ts";
 import { NodeHeading, send } from "./node_bridge.ts";
-import { owned, type WsClass, type WsServer, WsUpgrader } from "./ws_socket.ts";
+import { owned, type WsClass, type WsOptions, type WsTerms, WsUpgrader } from "./ws_socket.ts";
 
 /** What a {@linkcode NodeListener} listens with. */
 export interface NodeTerms {
@@ -82,7 +82,7 @@ export class NodeListener implements Listener {
   readonly #sockets = new Set<Socket>();
   /** One for all sockets: an idle connection costs no closures. */
   readonly #forget: (this: Socket) => void;
-  readonly #webSockets: WsServer;
+  readonly #webSockets: WsTerms;
   readonly #server: Server;
   #address: { readonly hostname: string; readonly port: number };
   /** Requests whose answer has not left yet. */
@@ -92,7 +92,7 @@ export class NodeListener implements Listener {
   #cancelRetry: Cancel | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(terms: NodeTerms, webSockets: WsServer) {
+  private constructor(terms: NodeTerms, webSockets: WsTerms) {
     this.#terms = terms;
     const sockets = this.#sockets;
     this.#forget = function () {
@@ -142,11 +142,11 @@ export class NodeListener implements Listener {
   static async open(terms: NodeTerms): Promise<NodeListener> {
     const { WebSocket, WebSocketServer } = await import("ws") as unknown as {
       WebSocket: WsClass;
-      WebSocketServer: new (options: object) => WsServer;
+      WebSocketServer: new (options: object) => { readonly options: WsOptions };
     };
-    const webSockets = new WebSocketServer({
+    // It listens to nothing: what it is for is the library's own bounds.
+    const { options } = new WebSocketServer({
       noServer: true,
-      WebSocket: owned(WebSocket),
       clientTracking: false,
       perMessageDeflate: false,
       skipUTF8Validation: false,
@@ -155,6 +155,7 @@ export class NodeListener implements Listener {
       maxPayload: terms.maxFrameBytes,
       closeTimeout: (terms.patience ?? PATIENCE).close,
     });
+    const webSockets = { WebSocket: owned(WebSocket), options };
     const listener = new NodeListener(terms, webSockets);
     await listener.#listen();
     return listener;

@@ -1,7 +1,75 @@
-import { Buffer } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 
 const TEXT = 0x81;
+/** A pong: final, not compressed. */
+const PONG = 0x8a;
+const MASKED = 0x80;
 const encoder = new TextEncoder();
+
+/** A ping that says nothing, each character a byte. */
+export const PING = "\x89\x00";
+
+/** Who is told of frames that came. */
+export interface FrameReader {
+  /** Whether it still wants to be told. */
+  readonly isReading: boolean;
+  /** A text came. */
+  text(text: string): void;
+  /** A pong came. */
+  heard(): void;
+}
+
+/**
+ * Reads texts of a client, and pongs, as long as each is one whole frame without a fault, and its reader
+ * reads. What it has read is not masked any more.
+ *
+ * @param most bytes of a text
+ * @returns where the first one begins that is something else, or only a part of one; the length, if none
+ *   does
+ */
+export function readWhole(bytes: Buffer, most: number, reader: FrameReader): number {
+  let at = 0;
+  // The least is a head of two bytes, and a mask.
+  while (at + 6 <= bytes.length && reader.isReading) {
+    const kind = bytes[at];
+    let length = bytes[at + 1] - MASKED;
+    if ((kind !== TEXT && kind !== PONG) || length < 0 || length > 126) return at;
+    let mask = at + 2;
+    if (length === 126) {
+      // A long pong, or the few bytes of a length that are not there.
+      if (kind === PONG || mask + 2 > bytes.length) return at;
+      length = bytes.readUInt16BE(mask);
+      mask += 2;
+    }
+    const from = mask + 4;
+    const to = from + length;
+    if (to > bytes.length || length > most) return at;
+    if (kind === PONG) {
+      reader.heard();
+    } else {
+      const isAscii = unmask(bytes, mask, from, to);
+      if (!isAscii && !isUtf8(bytes.subarray(from, to))) {
+        // Whoever reads it next finds a mask that changes nothing.
+        bytes.fill(0, mask, from);
+        return at;
+      }
+      reader.text(bytes.toString(isAscii ? "latin1" : "utf8", from, to));
+    }
+    at = to;
+  }
+  return at;
+}
+
+/** Takes the mask off (RFC 6455 section 5.3); returns whether what was under it is ASCII alone. */
+function unmask(bytes: Buffer, mask: number, from: number, to: number): boolean {
+  let all = 0;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] ^ bytes[mask + ((i - from) & 3)];
+    bytes[i] = byte;
+    all |= byte;
+  }
+  return all < 0x80;
+}
 
 /**
  * Texts as frames of a server, one for each, in one piece: final, not masked and not compressed

@@ -1,5 +1,7 @@
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { Socket as Connection } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Arrived } from "../http/head.ts";
 import { fail } from "../http/respond.ts";
@@ -7,9 +9,9 @@ import type { SocketEvents, Upgrader, UpgradeTerms } from "../http/upgrader.ts";
 import type { Gathered } from "../transports/gathered.ts";
 import type { Socket } from "../transports/websocket.ts";
 import type { Timed, TimingWheel } from "../wheel.ts";
-import { asciiFrame, textFrames } from "./ws_frames.ts";
+import { asciiFrame, type FrameReader, PING, readWhole, textFrames } from "./ws_frames.ts";
 
-/** Leads from a socket of the library to the gateway's. */
+/** Leads from a socket of the library, and from the connection under it, to the gateway's. */
 const OWNER = Symbol("owner");
 
 /** What is used of a WebSocket of `npm:ws`. */
@@ -18,7 +20,8 @@ export interface WsWebSocket {
   readonly readyState: number;
   readonly bufferedAmount: number;
   readonly isPaused: boolean;
-  send(text: string): void;
+  /** Begins to read and write an upgraded connection. @param head what came behind the request */
+  setSocket(connection: Duplex, head: Uint8Array, options: WsOptions): void;
   ping(): void;
   close(code?: number, reason?: string): void;
   terminate(): void;
@@ -28,18 +31,21 @@ export interface WsWebSocket {
   emit(event: string | symbol, first?: unknown, second?: unknown): boolean;
 }
 
-/** What is used of a server of `npm:ws` that has no port of its own. */
-export interface WsServer {
-  handleUpgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Uint8Array,
-    done: (socket: WsWebSocket) => void,
-  ): void;
+/** The class of a WebSocket of `npm:ws`. */
+export type WsClass = new (address: null, protocols: undefined, options: WsOptions) => WsWebSocket;
+
+/** What a server of `npm:ws` makes its WebSockets with, as far as it is read here. */
+export interface WsOptions {
+  /** Bytes of a message, all fragments together. */
+  readonly maxPayload: number;
 }
 
-/** The class of a WebSocket of `npm:ws`. */
-export type WsClass = new (...args: never[]) => WsWebSocket;
+/** What upgraded connections share. */
+export interface WsTerms {
+  /** Made by {@linkcode owned}. */
+  readonly WebSocket: WsClass;
+  readonly options: WsOptions;
+}
 
 /**
  * A class of sockets that tell their owner what happens, without listeners: five of them would be a
@@ -70,11 +76,16 @@ export function owned(base: WsClass): WsClass {
   };
 }
 
-const OPEN = 1;
 /** Bytes of a write that may take as long as a peer may be silent. */
 const LONG_WRITE = 65_536;
 /** Bytes for each further time that a peer is excused which may not have read the ping behind them yet. */
 const EXCUSED_BYTES = 262_144;
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+/** What is hashed with a key to accept it (RFC 6455 section 1.3). */
+const ACCEPTS = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const NOTHING = Buffer.alloc(0);
 
 /** The answer of an upgrade that was written to the connection already. */
 class Switched extends Response {
@@ -83,30 +94,32 @@ class Switched extends Response {
   }
 }
 
-/** Upgrades one connection by `npm:ws`. */
+const SWITCHED = new Switched();
+
+/** Upgrades one connection of `node:http`. */
 export class WsUpgrader implements Upgrader {
-  readonly #server: WsServer;
+  readonly #terms: WsTerms;
   readonly #incoming: IncomingMessage;
-  readonly #socket: Duplex;
-  readonly #head: Uint8Array;
+  readonly #connection: Connection;
+  readonly #head: Buffer;
   #isDone = false;
 
   /** @param head what came behind the request */
-  constructor(server: WsServer, incoming: IncomingMessage, socket: Duplex, head: Uint8Array) {
-    this.#server = server;
+  constructor(terms: WsTerms, incoming: IncomingMessage, connection: Duplex, head: Buffer) {
+    this.#terms = terms;
     this.#incoming = incoming;
-    this.#socket = socket;
+    this.#connection = connection as Connection;
     this.#head = head;
   }
 
-  /** Whether the connection is a WebSocket, or being refused to be one by the library. */
+  /** Whether the connection is a WebSocket, or cut because its peer had gone. */
   get isDone(): boolean {
     return this.#isDone;
   }
 
   /** See {@linkcode Upgrader.upgrade}. */
   upgrade(
-    _request: Arrived,
+    { headers }: Arrived,
     terms: UpgradeTerms,
     accept: (socket: Socket) => SocketEvents,
   ): Response {
@@ -114,46 +127,66 @@ export class WsUpgrader implements Upgrader {
     if (this.#incoming.httpVersion === "1.0") {
       return fail("bad_request", "A WebSocket needs HTTP/1.1.");
     }
-    // The gateway speaks no subprotocol, and `ws` would choose the first.
-    delete this.#incoming.headers["sec-websocket-protocol"];
     this.#isDone = true;
-    this.#server.handleUpgrade(this.#incoming, this.#socket, this.#head, (socket) => {
-      new WsSocket(socket, this.#socket, terms).begin(accept);
-    });
-    return new Switched();
+    const connection = this.#connection;
+    if (!connection.readable || !connection.writable) {
+      connection.on("error", nothing);
+      connection.destroy();
+      return SWITCHED;
+    }
+    const key = headers.get("sec-websocket-key");
+    // No subprotocol and no extension is spoken.
+    connection.write(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        `Sec-WebSocket-Accept: ${hash("sha1", key + ACCEPTS, "base64")}\r\n\r\n`,
+      "latin1",
+    );
+    new WsSocket(connection, this.#terms, terms).begin(accept, this.#head);
+    return SWITCHED;
   }
 }
 
+/** A connection that is read here. */
+type Read = Connection & { [OWNER]?: WsSocket };
+
 /**
- * A WebSocket of `npm:ws` as the gateway uses it. The library limits a message over all its
- * fragments, refuses what RFC 6455 forbids with the code that it names, and can cut a connection.
+ * A WebSocket as the gateway uses it.
+ *
+ * Whole texts are read and written here. Whatever else a peer sends or this side wants, a close, a ping
+ * of the peer, fragments, half a frame, mistakes, belongs to `npm:ws`, which takes the connection
+ * over then and keeps it: it limits a message over all its fragments and refuses what RFC 6455
+ * forbids with the code that it names. Most connections never need it, and its parts take more memory
+ * than all of a session.
  */
-class WsSocket implements Socket, Timed {
+class WsSocket implements Socket, Timed, FrameReader {
   /** See {@linkcode Timed.slot}. */
   slot = 0;
-  readonly #socket: WsWebSocket;
   /**
-   * What is under it. The library writes whole frames, each in the moment that it is told to, as long as
-   * it neither compresses nor sends blobs: so whole frames of ours may stand between them.
+   * The library writes whole frames, each in the moment that it is told to, as long as it neither
+   * compresses nor sends blobs: so whole frames of ours may stand between them.
    */
-  readonly #connection: Duplex;
+  readonly #connection: Read;
+  readonly #terms: WsTerms;
   readonly #wheel: TimingWheel;
   readonly #idleTimeout: number;
+  /** Has taken the connection over. */
+  #library: WsWebSocket | undefined;
+  #state = OPEN;
   #events: SocketEvents | undefined;
   #heardAt: number;
   /** How often its silence was excused since it was heard. */
   #excuses = 0;
 
-  constructor(socket: WsWebSocket, connection: Duplex, { wheel, limits }: UpgradeTerms) {
-    this.#socket = socket;
+  constructor(connection: Read, terms: WsTerms, { wheel, limits }: UpgradeTerms) {
     this.#connection = connection;
+    this.#terms = terms;
     this.#wheel = wheel;
     this.#idleTimeout = limits.idleTimeout;
     this.#heardAt = wheel.time;
   }
 
   get readyState(): number {
-    return this.#socket.readyState;
+    return this.#library === undefined ? this.#state : this.#library.readyState;
   }
 
   /** See {@linkcode Socket.writesWhole}. */
@@ -162,11 +195,13 @@ class WsSocket implements Socket, Timed {
   }
 
   get bufferedAmount(): number {
-    return this.#socket.bufferedAmount;
+    return this.#library === undefined
+      ? this.#connection.writableLength
+      : this.#library.bufferedAmount;
   }
 
   send(text: string): void {
-    this.#socket.send(text);
+    this.#connection.write(textFrames([text]));
   }
 
   sendAll(gathered: Gathered, asOne: boolean): void {
@@ -179,25 +214,89 @@ class WsSocket implements Socket, Timed {
   }
 
   close(code?: number, reason?: string): void {
-    this.#socket.close(code, reason);
+    this.#whole()?.close(code, reason);
   }
 
   terminate(): void {
-    this.#socket.terminate();
+    if (this.#library !== undefined) return this.#library.terminate();
+    this.#state = CLOSING;
+    this.#connection.destroy();
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#whole()?.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#library?.resume();
   }
 
-  begin(accept: (socket: Socket) => SocketEvents): void {
+  begin(accept: (socket: Socket) => SocketEvents, head: Buffer): void {
+    const connection = this.#connection;
+    connection[OWNER] = this;
+    // An earlier request may have left a limit.
+    if (connection.timeout) connection.setTimeout(0);
+    connection.setNoDelay();
+    if (head.length > 0) connection.unshift(head);
+    connection.on("close", onClose);
+    connection.on("data", onData);
+    connection.on("end", onEnd);
+    connection.on("error", onError);
     this.#events = accept(this);
-    this.#socket[OWNER] = this;
     if (this.#idleTimeout > 0) this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / 2);
+  }
+
+  /** The library, which reads from now on; `undefined` if the connection has ended. */
+  #whole(): WsWebSocket | undefined {
+    if (this.#library !== undefined || this.#state !== OPEN) return this.#library;
+    const connection = this.#connection;
+    connection.off("close", onClose);
+    connection.off("data", onData);
+    connection.off("end", onEnd);
+    const { WebSocket, options } = this.#terms;
+    const library = this.#library = new WebSocket(null, undefined, options);
+    library[OWNER] = this;
+    library.setSocket(connection, NOTHING, options);
+    // Not before there is another: an error that nobody hears ends the process.
+    connection.off("error", onError);
+    return library;
+  }
+
+  /** Something came. */
+  read(chunk: Buffer): void {
+    const rest = readWhole(chunk, this.#terms.options.maxPayload, this);
+    if (rest === chunk.length || this.#whole() === undefined) return;
+    // Whoever listens now is the library.
+    this.#connection.emit("data", chunk.subarray(rest));
+  }
+
+  /** See {@linkcode FrameReader.isReading}. */
+  get isReading(): boolean {
+    return this.#library === undefined && this.#state === OPEN;
+  }
+
+  /** See {@linkcode FrameReader.text}. */
+  text(text: string): void {
+    this.heard();
+    this.#events!.text(text);
+  }
+
+  /** The peer sends no more, and has not said why. */
+  ended(): void {
+    this.#state = CLOSING;
+    this.#connection.end();
+  }
+
+  /** It broke. */
+  broke(): void {
+    this.#state = CLOSING;
+    this.#connection.destroy();
+  }
+
+  /** It is closed, without a word of the peer. */
+  cut(): void {
+    this.#state = CLOSED;
+    this.closed(1006);
   }
 
   message(data: Buffer, isBinary: boolean): void {
@@ -227,7 +326,7 @@ class WsSocket implements Socket, Timed {
   /** Asks a silent peer whether it lives, and cuts one that does not answer. */
   onTime(): void {
     // What a peer says that is not read is no silence.
-    if (this.#socket.isPaused) this.heard();
+    if (this.#library?.isPaused) this.heard();
     else if (this.#isExcused) {
       this.#heardAt = this.#wheel.time;
       this.#excuses++;
@@ -235,17 +334,42 @@ class WsSocket implements Socket, Timed {
     const silence = this.#wheel.time - this.#heardAt;
     if (silence >= this.#idleTimeout) {
       this.#events!.lost();
-      this.#socket.terminate();
+      this.terminate();
       return;
     }
     const isHalf = silence >= this.#idleTimeout / 2;
-    if (isHalf && this.#socket.readyState === OPEN) this.#socket.ping();
+    if (isHalf && this.readyState === OPEN) this.#ping();
     this.#wheel.schedule(this, this.#heardAt + this.#idleTimeout / (isHalf ? 1 : 2));
   }
 
   /** Whether it may be reading still what was written before it was asked. */
   get #isExcused(): boolean {
-    const { bufferedAmount } = this.#socket;
+    const { bufferedAmount } = this;
     return bufferedAmount >= LONG_WRITE && this.#excuses <= bufferedAmount / EXCUSED_BYTES;
   }
+
+  #ping(): void {
+    if (this.#library !== undefined) this.#library.ping();
+    else this.#connection.write(PING, "latin1");
+  }
 }
+
+// One for all connections each: an idle one costs no closures.
+
+function onData(this: Read, chunk: Buffer): void {
+  this[OWNER]!.read(chunk);
+}
+
+function onEnd(this: Read): void {
+  this[OWNER]!.ended();
+}
+
+function onError(this: Read): void {
+  this[OWNER]!.broke();
+}
+
+function onClose(this: Read): void {
+  this[OWNER]!.cut();
+}
+
+function nothing(): void {}
