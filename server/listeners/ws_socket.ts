@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket as Connection } from "node:net";
 import type { Duplex } from "node:stream";
@@ -135,10 +135,11 @@ export class WsUpgrader implements Upgrader {
       return SWITCHED;
     }
     const key = headers.get("sec-websocket-key");
+    const accepted = createHash("sha1").update(key + ACCEPTS).digest("base64");
     // No subprotocol and no extension is spoken.
     connection.write(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        `Sec-WebSocket-Accept: ${hash("sha1", key + ACCEPTS, "base64")}\r\n\r\n`,
+        `Sec-WebSocket-Accept: ${accepted}\r\n\r\n`,
       "latin1",
     );
     new WsSocket(connection, this.#terms, terms).begin(accept, this.#head);

@@ -4,7 +4,7 @@ import { type Served, startGateway } from "../support/gateway.ts";
 import { exchange, TcpClient, upgradeRequest } from "../support/tcp_client.ts";
 import { SocketClock } from "../support/socket_clock.ts";
 import { LIMIT, type Row, ROWS, SIZES } from "./cases.ts";
-import { CLOSE, frame, joined, PING } from "./frames.ts";
+import { CLOSE, CONTINUATION, frame, joined, PING, PONG, TEXT } from "./frames.ts";
 import { HANDSHAKES } from "./handshakes.ts";
 import { RawSocket, shown } from "./raw_socket.ts";
 
@@ -104,6 +104,31 @@ Deno.test("silence behind half a frame is ended by idleTimeout, over ws", async 
   assertEquals((await socket.next())?.opcode, PING);
   await clock.advance(6_000);
   assertEquals(await socket.next(), undefined);
+});
+
+Deno.test("over ws a silent peer is asked, and stays if it answers, whatever it has sent before", async () => {
+  const clock = new SocketClock();
+  await using served = await startGateway(
+    { websocket: "ws", push: { limits: { idleTimeout: 10 } } },
+    { clock },
+  );
+  using whole = await RawSocket.open(served.port);
+  using parts = await RawSocket.open(served.port);
+  const fragments = [
+    frame('{"type":', { fin: false }),
+    frame('"ping"}', { opcode: CONTINUATION }),
+  ];
+  await parts.write(joined(fragments));
+  assertEquals((await parts.next())?.opcode, TEXT);
+  for (let round = 0; round < 4; round++) {
+    await clock.advance(6_000);
+    for (const socket of [whole, parts]) {
+      assertEquals((await socket.next())?.opcode, PING, `round ${round}`);
+      // What is answered shows that the pong has come.
+      await socket.write(joined([frame("", { opcode: PONG }), frame('{"type":"ping"}')]));
+      assertEquals((await socket.next())?.opcode, TEXT, `round ${round}`);
+    }
+  }
 });
 
 Deno.test("over ws a peer that does not answer a close is cut", async () => {
