@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import fc from "fast-check";
 import type { GatewayOptions } from "../../mod.ts";
 import { type Served, startGateway } from "../support/gateway.ts";
 import { exchange, TcpClient, upgradeRequest } from "../support/tcp_client.ts";
@@ -12,6 +13,8 @@ const TRANSPORTS = ["deno", "ws"] as const;
 const SMALL: GatewayOptions["push"] = {
   limits: { maxFrameBytes: LIMIT, maxMessageBytes: LIMIT / 2 },
 };
+
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 async function check(served: Served, row: Row, transport: "deno" | "ws"): Promise<void> {
   using socket = await RawSocket.open(served.port);
@@ -62,6 +65,58 @@ for (const transport of TRANSPORTS) {
     assertEquals(shown((await socket.next())!), 'text {"type":"pong"}');
   });
 }
+
+const text = (name: string) => `{"type":"channel.unsubscribe","channel":"${name}"}`;
+
+/** What a client may send, in pieces that are a frame each, and what is answered to it. */
+const SENT: readonly ((name: string) => { frames: Uint8Array[]; text?: string; pong?: string })[] =
+  [
+    (name) => ({ frames: [frame(text(name))], text: name }),
+    (name) => ({ frames: [frame(text(`${name}","more":"é`))], text: name }),
+    (name) => ({ frames: [frame(text(name) + " ".repeat(3000))], text: name }),
+    (name) => ({ frames: [frame(text(name) + " ".repeat(70_000))], text: name }),
+    (name) => {
+      const [first, last] = [text(name).slice(0, 9), text(name).slice(9)];
+      const frames = [frame(first, { fin: false }), frame(last, { opcode: CONTINUATION })];
+      return { frames, text: name };
+    },
+    (name) => ({ frames: [frame(name, { opcode: PING })], pong: name }),
+    (name) => ({ frames: [frame(name, { opcode: PONG })] }),
+    () => ({ frames: [frame("", { opcode: PONG })] }),
+  ];
+
+Deno.test("RFC 6455 5.4: over ws all that a client sends is heard in order, however it is cut into packets", async () => {
+  await using served = await startGateway({ websocket: "ws" });
+  const cut = fc.array(fc.integer({ min: 1, max: 100_000 }), { maxLength: 6 });
+  // Most is sent whole, so most of the time nobody has taken the connection over yet.
+  const kinds = fc.array(fc.oneof(fc.constant(0), fc.nat(SENT.length - 1)), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(kinds, cut, fc.boolean(), async (kinds, cuts, isBadInTheEnd) => {
+      using socket = await RawSocket.open(served.port);
+      const sent = kinds.map((kind, i) => SENT[kind](`c${i}`));
+      const bytes = joined([
+        ...sent.flatMap(({ frames }) => frames),
+        ...(isBadInTheEnd ? [frame([0xff])] : []),
+      ]);
+      const ends = cuts.map((at) => at % (bytes.length + 1)).sort((a, b) => a - b);
+      for (const [i, end] of [...ends, bytes.length].entries()) {
+        await socket.write(bytes.subarray(ends[i - 1] ?? 0, end));
+      }
+      const texts = sent.flatMap(({ text }) => text === undefined ? [] : [text]);
+      const pongs = sent.flatMap(({ pong }) => pong === undefined ? [] : [pong]);
+      const answers = texts.length + pongs.length;
+      const [outcome, frames] = await socket.outcome(isBadInTheEnd ? 1007 : "lives", answers);
+      const came = (opcode: number) =>
+        frames.filter((frame) => frame.opcode === opcode).map(({ payload }) => decode(payload));
+      const heard = came(TEXT).map((text) => JSON.parse(text).channel);
+      assertEquals(came(PONG), pongs);
+      assertEquals(outcome, isBadInTheEnd ? 1007 : "lives");
+      // What was to be answered when the connection was closed may not have been.
+      assertEquals(heard, isBadInTheEnd ? texts.slice(0, heard.length) : texts);
+    }),
+    { numRuns: 100 },
+  );
+});
 
 Deno.test("RFC 6455 10.4: over ws a length that is too large is refused before the bytes come", async () => {
   await using served = await startGateway({ websocket: "ws", push: SMALL });
