@@ -21,7 +21,7 @@ export interface Clock {
    * Runs `task` once the runtime has asked for what its sockets have received. A clock without it
    * knows nothing of sockets.
    */
-  afterIo?(task: () => void): void;
+  afterIo?(task: () => void): Cancel;
   /** Milliseconds since some moment, with fractions, whatever the machine's clock does. */
   elapsed?(): number;
 }
@@ -44,7 +44,10 @@ export const systemClock: Clock = {
     return () => clearTimeout(handle);
   },
   // As long as something runs at the end of every turn Deno asks only in every 61st: it has to wait.
-  afterIo: (task) => void setTimeout(task, 1),
+  afterIo(task) {
+    const handle = setTimeout(task, 1);
+    return () => clearTimeout(handle);
+  },
   elapsed: () => performance.now(),
 };
 

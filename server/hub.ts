@@ -456,6 +456,7 @@ export class Hub implements SessionHost {
     this.#guard.stop();
     this.context.wheel.stop();
     this.context.turn.stop();
+    this.context.slices.stop();
     this.#channels.stop();
     this.#writes.stop();
     for (const cancel of this.#timers) cancel();

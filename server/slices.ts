@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Cancel, Clock } from "./clock.ts";
 
 /**
  * Texts of all sockets that are handled in a turn of the event loop. Deno hands over at most 128 in one,
@@ -45,12 +45,15 @@ export interface Sliced {
 export class Slices {
   readonly #clock: Clock;
   readonly #waiting = new Set<Sliced>();
-  #isScheduled = false;
+  /** What is to go on with those who wait. */
+  #next: Cancel | undefined;
   /** Sockets that have sent little, in the order in which they did. */
   readonly #line = new Set<Sliced>();
   /** Texts that were handled since a turn has ended that was waited for. */
   #handled = 0;
-  #isCounted = false;
+  /** What is to count anew. */
+  #counting: Cancel | undefined;
+  #isStopped = false;
   /** When the slice that has begun has taken its time, and after how many units to ask. */
   #endsAt = 0;
   #lookAt = 0;
@@ -86,9 +89,15 @@ export class Slices {
   /** Lets a socket go on in the next turn, or when those that wait longer have had theirs. */
   wait(who: Sliced): void {
     this.#waiting.add(who);
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#clock.afterIo?.(() => this.#run());
+    if (this.#isStopped) return;
+    this.#next ??= this.#clock.afterIo?.(() => this.#run());
+  }
+
+  /** Nobody goes on any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#next?.();
+    this.#counting?.();
   }
 
   /** A slice begins. */
@@ -105,7 +114,7 @@ export class Slices {
   }
 
   #run(): void {
-    this.#isScheduled = false;
+    this.#next = undefined;
     const endsAt = this.#elapsed() + TURN_TIME;
     // One that goes on waiting stands at the end, and gets what nobody else takes of the turn.
     let slices = TURN;
@@ -124,14 +133,13 @@ export class Slices {
 
   /** Counts anew from the next turn on. */
   #count(isLate = false): void {
-    if (this.#isCounted) return;
-    this.#isCounted = true;
-    if (isLate) this.#clock.afterIo?.(() => this.#runLine());
-    else this.#clock.schedule(0, () => this.#runLine());
+    if (this.#isStopped || this.#counting !== undefined) return;
+    const run = () => this.#runLine();
+    this.#counting = isLate ? this.#clock.afterIo?.(run) : this.#clock.schedule(0, run);
   }
 
   #runLine(): void {
-    this.#isCounted = false;
+    this.#counting = undefined;
     this.#handled = 0;
     const endsAt = this.#elapsed() + TURN_TIME;
     let isLate = false;

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Overrides, type TestClient, World } from "./harness.ts";
+import type { Cancel } from "../../server/clock.ts";
 import { Slices } from "../../server/slices.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
 
@@ -8,26 +9,29 @@ import { ManualClock } from "../../server/testing/mod.ts";
  * something takes finds that a quarter of a millisecond has passed.
  */
 class Sliced extends World {
-  #waiting: (() => void)[] = [];
+  #waiting = new Set<() => void>();
   #elapsed = 0;
 
   constructor(overrides: Overrides = {}, isTimed = true) {
     super(overrides);
     Object.assign(this.clock, {
-      afterIo: (task: () => void) => void this.#waiting.push(task),
+      afterIo: (task: () => void): Cancel => {
+        this.#waiting.add(task);
+        return () => void this.#waiting.delete(task);
+      },
       ...(isTimed ? { elapsed: () => this.#elapsed += 0.25 } : {}),
     });
   }
 
   /** Whether somebody waits for a turn. */
   get waits(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.size > 0;
   }
 
   /** The runtime has looked at all sockets. */
   async turn(): Promise<void> {
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Set();
     for (const task of waiting) task();
     await this.settle();
   }
@@ -301,8 +305,8 @@ for (const code of [1000, 1006]) {
 
 /** A clock whose sockets are asked in the next millisecond. */
 class IoClock extends ManualClock {
-  afterIo(task: () => void): void {
-    this.schedule(1, task);
+  afterIo(task: () => void): Cancel {
+    return this.schedule(1, task);
   }
 }
 
@@ -324,4 +328,31 @@ Deno.test("Slices: one in which something is thrown keeps none of those waiting 
     await clock.advance(10);
     assertEquals([done, slices.size, clock.pending], [["first", "bad", "last"], 0, 0]);
   }
+});
+
+Deno.test("Slices: where nobody goes on any more no timer is left, and none comes", async () => {
+  for (const how of ["wait", "standInLine"] as const) {
+    const clock = new IoClock();
+    const slices = new Slices(clock);
+    const done: string[] = [];
+    const one = (name: string) => ({ resume: () => (done.push(name), false) });
+    slices[how](one("before"));
+    assertEquals(clock.pending, 1);
+    slices.stop();
+    slices[how](one("behind"));
+    assertEquals(clock.pending, 0);
+    await clock.advance(10);
+    assertEquals(done, []);
+  }
+});
+
+Deno.test("a gateway that stops while clients have turns to come leaves no timer", async () => {
+  const w = new Sliced();
+  const client = w.dial("c");
+  client.say({ type: "ping" });
+  await w.settle();
+  for (const text of publishes(100)) client.sayText(text);
+  assertEquals(w.waits, true);
+  w.hub.stop();
+  assertEquals(w.waits, false);
 });

@@ -118,12 +118,17 @@ class FakeSocket {
 /** Sockets of a hub whose clock waits for the sockets: until the test says that it has. */
 class Bed extends World {
   readonly sockets: Sockets;
-  #waiting: (() => void)[] = [];
+  #waiting = new Set<() => void>();
 
   constructor(overrides: Overrides = {}) {
     super(overrides);
     const { clock } = this;
-    Object.assign(clock, { afterIo: (task: () => void) => void this.#waiting.push(task) });
+    Object.assign(clock, {
+      afterIo: (task: () => void) => {
+        this.#waiting.add(task);
+        return () => void this.#waiting.delete(task);
+      },
+    });
     const tickets = new Tickets({ clock, random: seededRandom(2).bytes, ttl: 1000 });
     this.sockets = new Sockets(this.hub, new Door(this.authenticator, tickets, false));
   }
@@ -137,9 +142,9 @@ class Bed extends World {
   }
 
   async turns(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.size > 0) {
       const waiting = this.#waiting;
-      this.#waiting = [];
+      this.#waiting = new Set();
       for (const task of waiting) task();
       await this.settle();
     }

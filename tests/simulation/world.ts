@@ -180,7 +180,7 @@ export class World implements Endpoint {
     const clock: Clock = {
       now: () => time.now(),
       schedule: (delay, task) => time.schedule(delay, task),
-      afterIo: (task) => void time.schedule(1, task),
+      afterIo: (task) => time.schedule(1, task),
     };
     const hub = new Hub({ settings: push, store, clock, random: this.random.bytes });
     const { context: { turn } } = hub;
