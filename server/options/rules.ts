@@ -10,20 +10,19 @@ import { cannotUse } from "./wording.ts";
 import { checkJwt, checkTokens } from "./auth.ts";
 import { databaseIn } from "./formats.ts";
 import type { Settings } from "./settings.ts";
-import { MESSAGE_OVERHEAD } from "../stores/store.ts";
 
 const BACKEND = "push.delivery.storeBackend";
 const MESSAGE_BYTES = "push.limits.maxMessageBytes";
 
-/** Pairs of options of which the first must not be below the second, or be so much larger. */
-const AT_LEAST: readonly [larger: string, smaller: string, by?: number][] = [
+/** Pairs of options of which the first must not be below the second. */
+const AT_LEAST: readonly [larger: string, smaller: string][] = [
   // Else the largest message allowed could not arrive, be stored, or be sent.
   ["push.limits.maxFrameBytes", MESSAGE_BYTES],
   ["push.limits.maxBufferedBytes", MESSAGE_BYTES],
   ["push.limits.maxTotalBufferedBytes", MESSAGE_BYTES],
   ["push.delivery.windowBytes", MESSAGE_BYTES],
-  ["push.delivery.maxChannelBytes", MESSAGE_BYTES, MESSAGE_OVERHEAD],
-  ["push.delivery.maxStoreBytes", MESSAGE_BYTES, MESSAGE_OVERHEAD],
+  ["push.delivery.maxChannelBytes", MESSAGE_BYTES],
+  ["push.delivery.maxStoreBytes", MESSAGE_BYTES],
   ["push.delivery.maxChannelBytes", "push.delivery.historyBytes"],
 ];
 
@@ -65,10 +64,10 @@ export function checkTogether(given: OptionValues, subject: NameSubject = subjec
   if (Number(values.get(timeout)) <= Number(values.get(interval))) {
     refuse(timeout, interval, "more than", "less than");
   }
-  for (const [larger, smaller, by = 0] of AT_LEAST) {
-    if (Number(values.get(larger)) >= Number(values.get(smaller)) + by) continue;
-    if (by === 0) refuse(larger, smaller, "at least", "at most");
-    else refuse(larger, smaller, `at least ${by} more than`, `at least ${by} less than`);
+  for (const [larger, smaller] of AT_LEAST) {
+    if (Number(values.get(larger)) < Number(values.get(smaller))) {
+      refuse(larger, smaller, "at least", "at most");
+    }
   }
   if (values.get(BACKEND) === "kv" && hasRedis(given)) {
     const wanted = `"redis" or "memory", as Redis is configured (push.redis, --redis-url)`;
