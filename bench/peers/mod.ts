@@ -50,14 +50,18 @@ export interface GatewayPeer {
   readonly options?: GatewayOptions;
   /** Flags of Deno that it needs. */
   readonly flags?: readonly string[];
+  /** Flags of V8 that it is measured with. */
+  readonly v8Flags?: readonly string[];
 }
 
 /** A gateway. */
-export function gateway({ name, wire, acks, options = {}, flags = [] }: GatewayPeer): Peer {
+export function gateway(
+  { name, wire, acks, options = {}, flags = [], v8Flags = [] }: GatewayPeer,
+): Peer {
   const { push } = options;
   const delivery = { ...push?.delivery, enabled: acks !== undefined };
   const given = JSON.stringify({ ...options, push: { ...push, delivery } });
-  const start = () => deno([...flags, `${HERE}gateway.ts`, given]);
+  const start = () => deno([...flags, `${HERE}gateway.ts`, given], v8Flags);
   return { name, wire, acks: acks ?? "none", isGateway: true, start };
 }
 
@@ -154,8 +158,8 @@ function bare(name: string, program: string, ...args: readonly string[]): Peer {
   return { name, wire: "bare", acks: "none", isGateway: false, start };
 }
 
-function deno(args: readonly string[]): Promise<Server> {
-  const flags = ["run", "-A", "--quiet", "--v8-flags=--expose-gc"];
+function deno(args: readonly string[], v8Flags: readonly string[] = []): Promise<Server> {
+  const flags = ["run", "-A", "--quiet", `--v8-flags=${["--expose-gc", ...v8Flags]}`];
   return listening(Measured.command([Deno.execPath(), ...flags, ...args]));
 }
 

@@ -10,6 +10,19 @@ const WS_FIXED = gateway({
   acks: "each",
   options: { websocket: "ws" },
 });
+/** What README.md names for many idle connections. */
+const SMALL = { acks: "cumulative", v8Flags: ["--max-semi-space-size=4"] } as const;
+const ON_SMALL = gateway({
+  ...SMALL,
+  name: "@push/client's wire, 4 MB of new space",
+  wire: "extended",
+});
+const WS_SMALL = gateway({
+  ...SMALL,
+  name: "@push/client's wire over ws, 4 MB of new space",
+  wire: "extended",
+  options: { websocket: "ws" },
+});
 
 /** Seconds for which nothing happens: memory settles, and the CPU time of it is the idle one. */
 const QUIET = 3;
@@ -35,9 +48,11 @@ export const idle: Scenario = {
     const peers = [
       BARE,
       ON,
+      ON_SMALL,
       FIXED_ON,
       BARE_WS,
       WS_ON,
+      WS_SMALL,
       WS_FIXED,
       ...(stage.scale.isShort ? [] : stage.others),
     ];
