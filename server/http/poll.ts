@@ -49,7 +49,8 @@ function messages(
   return pollers.request(pollToken(frame), async (poller) => {
     const { session, connection } = poller;
     adoptPositions(poller, positions);
-    return jsonText(await connection.poll(timeout, request, () => hub.drained(session)));
+    const fill = (atOnce: boolean) => atOnce ? session.pump() : hub.drained(session);
+    return jsonText(await connection.poll(timeout, request, fill));
   }, { polls: true, size: text.length });
 }
 

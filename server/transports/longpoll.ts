@@ -154,16 +154,17 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
    * empty then, or at once if another poll or a stream comes, the connection is closed, or the client
    * has gone.
    *
-   * @param fill pumps the session
+   * @param fill pumps the session; at once if the answer is about to leave
    */
-  poll(timeout: number, asking: Asking, fill: () => void): string | Promise<string> {
+  poll(timeout: number, asking: Asking, fill: (atOnce: boolean) => void): string | Promise<string> {
     const { clock, answers } = this.#terms;
     // What gathered for an earlier poll goes to this one: the earlier one's client may be gone.
     this.#release();
     if (this.#closed) return answers.of([]);
     const waiting = new Waiting();
     this.#waiting = waiting;
-    fill();
+    // Where some notice has come between any two polls, messages would wait for ever.
+    fill(this.#frames.length > 0);
     if (this.#waiting !== waiting) return waiting.answer ?? answers.of([]);
     if (this.#frames.length > 0) {
       this.#waiting = undefined;

@@ -76,6 +76,23 @@ Deno.test("a poll is answered empty after its timeout, and after longPollTimeout
   }
 });
 
+Deno.test("messages come with the next poll, also where a notice has come before it", async () => {
+  const clock = new SocketClock();
+  await using gateway = await startGateway({}, { clock });
+  const ann = await subscribed(gateway.http, "lobby");
+  await using bob = await WireClient.open(`${gateway.ws}?client_id=bob`);
+  await bob.subscribe("lobby");
+  await clock.advance(1_000);
+  assertEquals((await ann.poll()).map(({ type }) => type), ["presence_join"]);
+  await using zoe = await WireClient.open(`${gateway.ws}?client_id=zoe`);
+  await zoe.subscribe("lobby");
+  await clock.advance(1_000);
+  await bob.next("presence_join");
+  await gateway.gateway.publish("lobby", "hello");
+  const came = await ann.poll();
+  assertEquals(came.map(({ type }) => type), ["presence_join", "channel_message"]);
+});
+
 Deno.test("a poll that does not want to wait gets what is there, also from the log", async () => {
   await using gateway = await startGateway(QUIET);
   const ann = await subscribed(gateway.http, "news", "ann");

@@ -9,8 +9,10 @@ function make(maxBatchSize = 3, maxChannels = 128) {
   const terms = pollTerms({ clock, turn: new Turn(clock), maxBatchSize, maxChannels });
   const connection = new LongPollConnection(terms, (code) => closes.push(code));
   const aborted = new AbortController();
-  const poll = async ({ signal }: AbortController = aborted, fill = () => {}) =>
-    JSON.parse(await connection.poll(1000, { signal }, fill)).messages;
+  const poll = async (
+    { signal }: AbortController = aborted,
+    fill: (atOnce: boolean) => void = () => {},
+  ) => JSON.parse(await connection.poll(1000, { signal }, fill)).messages;
   return { clock, closes, connection, aborted, poll };
 }
 
@@ -68,6 +70,20 @@ Deno.test("LongPollConnection: a notice that comes between two polls is in the n
   connection.send('{"notice":1}', 0);
   assertEquals(await poll(), [{ notice: 1 }]);
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("LongPollConnection: messages leave with a notice that came before the poll", async () => {
+  const { connection, poll, aborted, clock } = make();
+  connection.send('{"notice":1}', 0);
+  const fills: boolean[] = [];
+  const fill = (atOnce: boolean) => {
+    fills.push(atOnce);
+    if (atOnce) connection.send('{"a":1}', 1);
+  };
+  assertEquals(await poll(aborted, fill), [{ notice: 1 }, { a: 1 }]);
+  const held = poll(aborted, fill);
+  await clock.advance(1000);
+  assertEquals([await held, fills], [[], [true, false]]);
 });
 
 Deno.test("LongPollConnection: what gathered for a poll goes to the one that takes its place", async () => {
