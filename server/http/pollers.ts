@@ -77,8 +77,7 @@ export class Pollers {
   constructor(hub: Hub) {
     this.#hub = hub;
     const { clock, turn, settings: { polling, limits }, store: { cluster } } = hub.context;
-    const { maxChannels } = limits;
-    this.#terms = pollTerms({ clock, turn, maxBatchSize: polling.maxBatchSize, maxChannels });
+    this.#terms = pollTerms({ ...limits, clock, turn, maxBatchSize: polling.maxBatchSize });
     if (cluster?.sharesSessions) {
       this.#records = new PollRecords(cluster, RECORD_LINGERS * this.linger);
       this.#telling = new PollTelling(this.#records);

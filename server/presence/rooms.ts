@@ -8,6 +8,7 @@ import type { Session } from "../session/session.ts";
 class Alone extends Set<string> {}
 
 interface Room {
+  readonly channel: string;
   /** Who is present, on all nodes. */
   readonly members: Set<Present>;
   /** What those share who are in this channel and in no other. */
@@ -20,16 +21,26 @@ interface Room {
 }
 
 const DIFF_INTERVAL = 1_000;
+/** Characters of changes that are told at once, and milliseconds until more: who is told of all reads meanwhile. */
+const MOST_AT_ONCE = 131_072;
+const PAUSE = 20;
 
 /**
  * Who is present in which channel, and who is told of it.
  *
  * Changes of a channel are gathered: the first is told at once, the next ones a second later in one
- * piece, and what cancels out is not told at all.
+ * piece, and what cancels out is not told at all. Where many channels change at once, as when a node dies,
+ * they are told one after the other.
  */
 export class PresenceRooms {
   readonly #context: HubContext;
   readonly #rooms = new Map<string, Room>();
+  /** Those whose time has come. */
+  readonly #due = new Set<Room>();
+  /** Characters told since a moment, in Unix milliseconds. */
+  #told = 0;
+  #since = 0;
+  #pause: Cancel | undefined;
   #stopped = false;
 
   /** @param context what every part of the hub shares */
@@ -87,26 +98,30 @@ export class PresenceRooms {
       member.key,
       new PresenceChange(kind, member.clientId, member.status, member.metadata),
     );
-    if (room.timer !== undefined) return;
+    if (room.timer !== undefined || this.#due.has(room)) return;
     const { clock } = this.#context;
     const wait = Math.min(Math.max(room.lastFlush + DIFF_INTERVAL - clock.now(), 0), DIFF_INTERVAL);
     room.timer = clock.schedule(wait, () => {
       room.timer = undefined;
-      this.#tell(channel, room);
+      this.#due.add(room);
+      if (this.#pause === undefined) this.#tellDue();
     });
   }
 
   /** Stops every timer. */
   stop(): void {
     this.#stopped = true;
+    this.#pause?.();
     for (const { timer } of this.#rooms.values()) timer?.();
     this.#rooms.clear();
+    this.#due.clear();
   }
 
   #room(channel: string): Room {
     let room = this.#rooms.get(channel);
     if (room === undefined) {
       room = {
+        channel,
         members: new Set(),
         alone: new Alone([channel]),
         watchers: new Set(),
@@ -123,12 +138,33 @@ export class PresenceRooms {
     const room = this.#rooms.get(channel);
     if (room === undefined || room.members.size > 0 || room.watchers.size > 0) return;
     room.timer?.();
+    this.#due.delete(room);
     this.#rooms.delete(channel);
   }
 
-  #tell(channel: string, room: Room): void {
+  #tellDue(): void {
+    const { clock } = this.#context;
+    const now = clock.now();
+    if (Math.abs(now - this.#since) >= PAUSE) {
+      this.#since = now;
+      this.#told = 0;
+    }
+    for (const room of this.#due) {
+      if (this.#told >= MOST_AT_ONCE) {
+        this.#pause = clock.schedule(PAUSE, () => {
+          this.#pause = undefined;
+          this.#tellDue();
+        });
+        return;
+      }
+      this.#due.delete(room);
+      this.#tell(room);
+    }
+  }
+
+  #tell(room: Room): void {
     const { clock, settings: { presence } } = this.#context;
-    const { pending } = room;
+    const { channel, pending } = room;
     if (pending.size === 0) return;
     room.pending = new Map();
     room.lastFlush = clock.now();
@@ -139,6 +175,7 @@ export class PresenceRooms {
     const timestamp = room.lastFlush / 1000;
     const changes = [...pending];
     const diff = PresenceChange.diff(channel, timestamp, changes.map(([, change]) => change));
+    this.#told += diff.length;
     const quiet = size > presence.broadcastLimit;
     const events = quiet
       ? []

@@ -122,9 +122,9 @@ export class EventStream implements Timed, Buffering {
     if (this.#queue.length === 0) this.#waitsSince = this.#wroteAt;
     this.#queue.push(bytes);
     this.#queued += bytes.length;
-    // One piece may be larger than all that may wait.
-    if (this.#queue.length > 1 && this.#queued > maxBufferedBytes) this.#stuck();
-    else this.#note();
+    if (this.#queued > maxBufferedBytes && this.#queued - this.#longest > maxBufferedBytes) {
+      this.#stuck();
+    } else this.#note();
   }
 
   /** See {@linkcode Buffering.waiting}. */
@@ -177,6 +177,11 @@ export class EventStream implements Timed, Buffering {
     this.#owner.lives(this);
     if (!waits && time - this.#wroteAt >= KEEPALIVE) this.write(this.#keepalive);
     if (!this.#ended) this.#terms.wheel.schedule(this, time + KEEPALIVE);
+  }
+
+  /** Bytes of the longest piece that waits: one may be longer than all that may, and counts for nothing. */
+  get #longest(): number {
+    return this.#queue.reduce((longest, { length }) => Math.max(longest, length), 0);
   }
 
   #note(): void {

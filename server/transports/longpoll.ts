@@ -3,6 +3,7 @@ import type { Cancel, Clock } from "../clock.ts";
 import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 import { type EventStream, onOneLine, type StreamOwner } from "./event_stream.ts";
+import { mayBeLost } from "./may_be_lost.ts";
 import { SharedText } from "./shared_text.ts";
 
 /** What the pollers of one gateway share. */
@@ -11,6 +12,8 @@ export interface PollTerms {
   readonly turn: Turn;
   /** Most messages of one answer. */
   readonly maxBatchSize: number;
+  /** Characters of one answer above which it takes no more messages, and loses presence events. */
+  readonly mostCharacters: number;
   /** Notices kept between two polls above which a poller is closed. */
   readonly mostNotices: number;
   /** Makes the text of an answer to a poll… */
@@ -22,17 +25,19 @@ export interface PollTerms {
 /**
  * The terms of pollers, with what makes their texts.
  *
- * @param given what they are held to; `maxChannels` is how many one may be subscribed to
+ * @param given what they are held to; `maxChannels` is how many one may be subscribed to, and
+ *   `maxBufferedBytes` what may wait for one
  */
 export function pollTerms(
-  { clock, turn, maxBatchSize, maxChannels }:
+  { clock, turn, maxBatchSize, maxChannels, maxBufferedBytes }:
     & Pick<PollTerms, "clock" | "turn" | "maxBatchSize">
-    & { readonly maxChannels: number },
+    & { readonly maxChannels: number; readonly maxBufferedBytes: number },
 ): PollTerms {
   return {
     clock,
     turn,
     maxBatchSize,
+    mostCharacters: maxBufferedBytes / 4,
     // A store that is lost has to be told of each channel.
     mostNotices: Math.max(MOST_NOTICES, 2 * maxChannels),
     answers: new SharedText((array) => `{"messages":${array},"poll_interval_hint":0}`),
@@ -88,7 +93,6 @@ interface Streaming {
 
 /** Notices kept for a poller between two polls, above which those of presence go, the oldest first… */
 const MAX_NOTICES = 1000;
-const PRESENCE = '{"type":"presence_';
 /**
  * …and above which it is closed, where it may have no more channels than half of that: the others must not
  * be lost, and who comes back hears them again.
@@ -136,7 +140,11 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     if (this.#streaming !== undefined) {
       return this.#streaming.stream.takes(this.#length) ? Infinity : 0;
     }
-    return this.#waiting === undefined ? 0 : this.#terms.maxBatchSize - this.#messages;
+    const { maxBatchSize, mostCharacters } = this.#terms;
+    if (this.#waiting === undefined) return 0;
+    // Notices alone hold no message back.
+    if (this.#messages > 0 && this.#length >= mostCharacters) return 0;
+    return maxBatchSize - this.#messages;
   }
 
   /** Whether a poll waits for an answer. */
@@ -214,14 +222,15 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
-    const isLate = this.#streaming === undefined &&
-      this.#frames.length - this.#messages >= MAX_NOTICES;
-    if (isLate && count === 0 && !this.#makeRoom()) return this.close("slow_consumer");
+    const isPresence = mayBeLost(text, count);
+    if (this.#streaming !== undefined) {
+      if (isPresence && !this.#streaming.stream.takes(this.#length)) return;
+    } else if (count === 0 && !this.#makeRoom(text)) return this.close("slow_consumer");
     const isFirst = this.#messages === 0;
     this.#frames.push(text);
     this.#length += text.length;
     this.#messages += count;
-    if (count === 0 && text.startsWith(PRESENCE)) this.#presence++;
+    if (isPresence) this.#presence++;
     // What comes while a poll is taken is its answer, without a turn between.
     if (!this.#waiting?.isHeld && this.#streaming === undefined) return;
     const { turn } = this.#terms;
@@ -274,13 +283,20 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   }
 
   /** Makes room for one notice more; returns whether there is any. */
-  #makeRoom(): boolean {
-    if (this.#presence > 0) {
-      const at = this.#frames.findIndex((frame) => frame.startsWith(PRESENCE));
+  #makeRoom({ length }: string): boolean {
+    const { mostNotices, mostCharacters } = this.#terms;
+    while (this.#presence > 0) {
+      const isFull = this.#notices >= MAX_NOTICES || this.#length + length > mostCharacters;
+      if (!isFull) break;
+      const at = this.#frames.findIndex((frame) => mayBeLost(frame, 0));
       this.#length -= this.#frames.splice(at, 1)[0].length;
       this.#presence--;
     }
-    return this.#frames.length - this.#messages < this.#terms.mostNotices;
+    return this.#notices < mostNotices;
+  }
+
+  get #notices(): number {
+    return this.#frames.length - this.#messages;
   }
 
   #take(): string[] {

@@ -3,6 +3,7 @@ import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 import { type EventStream, onOneLine, type StreamOwner } from "./event_stream.ts";
 import type { StreamSource } from "./longpoll.ts";
+import { mayBeLost } from "./may_be_lost.ts";
 import { type LogPlace, placeOf, writePlaces } from "./places.ts";
 
 /** Whose frames a plain stream carries, and who hears of its end. */
@@ -76,6 +77,7 @@ export class PlainStreamConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
+    if (mayBeLost(text, count) && !this.#stream.takes(this.#events.length)) return;
     const isFirst = this.#events === "";
     if (isFirst) this.#turn.flush(this);
     if (count > 0) this.#turn.sends(isFirst ? 1 : 0, text.length);

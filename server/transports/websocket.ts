@@ -5,6 +5,7 @@ import type { Metrics } from "../metrics.ts";
 import type { Flushed, Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 import type { Gathered, Gathering } from "./gathered.ts";
+import { mayBeLost } from "./may_be_lost.ts";
 
 /** The part of a WebSocket that the transport uses. */
 export interface Socket {
@@ -165,7 +166,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
 
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
-    if (this.#closed) return;
+    if (this.#closed || (mayBeLost(text, count) && this.#leavesOut(text))) return;
     const { turn, texts, batches, maxBufferedBytes } = this.#terms;
     const before = this.#gathered;
     if (count > 0) {
@@ -173,7 +174,7 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
       this.#share -= count;
       turn.sends(before === undefined ? 1 : 0, text.length);
     } else if (this.#room >= 0) {
-      const isLarge = text.length > maxBufferedBytes / UNIT_BYTES;
+      const isLarge = text.length > maxBufferedBytes / (2 * UNIT_BYTES);
       this.#room = isLarge ? -text.length : Math.max(this.#room - text.length, 0);
     }
     if (!this.#batching && this.#socket.sendAll === undefined) {
@@ -265,6 +266,23 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     if (isBehind) this.#isHeld = true;
     else this.#owner.drained();
     return false;
+  }
+
+  /** Whether there is no room for what may be lost: half of all that may wait is for the rest. */
+  #leavesOut(text: string): boolean {
+    if (text.length <= this.#room) return false;
+    const { bufferedAmount } = this.#socket;
+    const gathered = this.#gathered?.length ?? 0;
+    // One may be larger than all that may wait.
+    if (bufferedAmount + gathered === 0) return false;
+    const parked = this.#parked;
+    // Messages wait for it to drain, and would for ever.
+    if (parked !== undefined && parked.delay >= CHECK_INTERVAL) return true;
+    const bytes = bufferedAmount + UNIT_BYTES * (gathered + text.length);
+    if (bytes <= this.#terms.maxBufferedBytes / 2) return false;
+    // Where nothing else comes, only so is a reader found out that has stopped.
+    if (parked === undefined && bufferedAmount > this.#mostAhead) this.#park(bufferedAmount);
+    return true;
   }
 
   /** Characters that it was sent beyond its room. */

@@ -1,5 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import type { PresenceDiffFrame } from "@push/client/protocol";
 import { Dialog } from "../../server/dialog/dialog.ts";
+import type { Session } from "../../server/session/session.ts";
+import type { Connection } from "../../server/transports/connection.ts";
 import { Gathering } from "../../server/transports/gathered.ts";
 import { type Socket, WebSocketConnection } from "../../server/transports/websocket.ts";
 import { inWorld, numbers, type World } from "./harness.ts";
@@ -9,6 +12,7 @@ class FakeSocket implements Socket {
   readonly readyState = 1;
   bufferedAmount = 0;
   isSlow = false;
+  closedAs: string | undefined;
   readonly #sent: (text: string) => void;
 
   constructor(sent: (text: string) => void) {
@@ -21,6 +25,25 @@ class FakeSocket implements Socket {
   }
 
   close(): void {}
+}
+
+/** A connection that nobody listens to. */
+const DEAF: Connection = {
+  transport: "websocket",
+  capacity: 0,
+  send() {},
+  close() {},
+  barred() {},
+};
+
+/** A member of many channels; what it says is heard at once. */
+async function member(w: World, name: string, channels: readonly string[]): Promise<Session> {
+  const identity = { subject: "anonymous" };
+  const asked = { identity, name, ttl: 0, wire: "extended" } as const;
+  const { session } = await w.hub.attach(asked, DEAF);
+  const subscribed = channels.map((channel) => session.subscribe(channel, {}, DEAF));
+  for (const { start } of await Promise.all(subscribed)) start();
+  return session;
 }
 
 /** A client of the hub over a socket. */
@@ -40,7 +63,10 @@ function connect(w: World, sent: (text: string) => void) {
       return dialog.behind;
     },
     drained: () => dialog.drained(),
-    shut: () => dialog.closed(1006, false),
+    shut: (code) => {
+      socket.closedAs = code;
+      dialog.closed(1006, false);
+    },
   });
   const dialog: Dialog = new Dialog(w.hub, w.authenticator, connection, {
     identity: { subject: "anonymous" },
@@ -100,6 +126,56 @@ Deno.test(
     const inARow = [0];
     log.forEach(({ who }, n) => who === log[n - 1]?.who ? inARow[0]++ : inARow.unshift(1));
     assert(Math.max(...inARow) < 100, `${Math.max(...inARow)} messages in a row for one`);
+    for (const { end } of clients) end();
+    await w.settle();
+  }),
+);
+
+Deno.test(
+  "nobody is closed for what is told of presence, and who reads fast hears of all",
+  inWorld({}, async (w) => {
+    const channels = numbers(1, 64).map((n) => `channel${n}`);
+    const members = await Promise.all(numbers(1, 100).map((n) => member(w, `m${n}`, channels)));
+    const clients = [10_000, 500].map((bytesPerMillisecond) => {
+      const heard = { updates: 0, pongs: 0, messages: 0 };
+      const { socket, dialog, end } = connect(w, (text) => {
+        for (const frame of [JSON.parse(text)].flat()) {
+          if (frame.type === "pong") heard.pongs++;
+          else if (frame.type === "channel_message") heard.messages++;
+          else if (frame.type === "presence_diff") {
+            heard.updates += (frame as PresenceDiffFrame).updates.length;
+          }
+        }
+      });
+      socket.isSlow = true;
+      const subscriptions = channels.map((channel) => ({ channel }));
+      const instance = `${bytesPerMillisecond}`;
+      const hello = { type: "connect", version: 1, instance, attempt: 1, subscriptions };
+      dialog.receive(JSON.stringify(hello));
+      return { socket, dialog, end, heard, bytesPerMillisecond };
+    });
+    const pass = async (seconds: number) => {
+      for (let passed = 0; passed < seconds * 1000; passed += 10) {
+        await w.pass(10);
+        for (const { socket, bytesPerMillisecond } of clients) {
+          const left = socket.bufferedAmount - 10 * bytesPerMillisecond;
+          socket.bufferedAmount = Math.max(left, 0);
+        }
+      }
+    };
+    await pass(2);
+    const metadata = { text: "x".repeat(900) };
+    for (let second = 1; second <= 6; second++) {
+      // Some 6 MB for each of those who are there.
+      for (const each of members) w.hub.presence.heartbeat(each, `busy ${second}`, metadata);
+      await pass(1);
+      if (second === 3) await w.publish("channel1", "here I am");
+      if (second === 4) { for (const { dialog } of clients) dialog.receive('{"type":"ping"}'); }
+    }
+    const [fast, slow] = clients.map(({ socket, heard }) => ({ ...heard, as: socket.closedAs }));
+    assertEquals(fast, { updates: 38_400, pongs: 1, messages: 1, as: undefined });
+    assertEquals([slow.pongs, slow.messages, slow.as], [1, 1, undefined]);
+    assert(slow.updates > 0 && slow.updates < 38_400, `heard of ${slow.updates}`);
     for (const { end } of clients) end();
     await w.settle();
   }),

@@ -80,8 +80,9 @@ Deno.test("EventStream: it takes no more above a quarter of the limit, and says 
 Deno.test("EventStream: more than the limit ends it as stuck; one piece may be larger", async () => {
   const { stream, read, owner, metrics, settled, wheel } = make();
   stream.write("x".repeat(5000));
-  assertEquals(owner.heard, []);
-  stream.write("y");
+  stream.write("y".repeat(800));
+  assertEquals(owner.heard, [], "what is behind it counts by itself");
+  stream.write("z");
   assertEquals(owner.heard, ["stuck"]);
   assertEquals([...metrics.closed], [["slow_consumer", 1]]);
   // It holds its place until its reader is known to have gone.

@@ -1,12 +1,21 @@
 import { assert, assertEquals } from "@std/assert";
+import { Buffers } from "../../server/limits/buffers.ts";
+import { Metrics } from "../../server/metrics.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
-import { LongPollConnection, pollTerms } from "../../server/transports/longpoll.ts";
+import { EventEncoder, EventStream } from "../../server/transports/event_stream.ts";
+import {
+  LongPollConnection,
+  pollTerms,
+  type StreamSource,
+} from "../../server/transports/longpoll.ts";
 import { Turn } from "../../server/turn.ts";
+import { TimingWheel } from "../../server/wheel.ts";
 
-function make(maxBatchSize = 3, maxChannels = 128) {
+function make(maxBatchSize = 3, maxChannels = 128, maxBufferedBytes = 2 ** 22) {
   const clock = new ManualClock();
   const closes: string[] = [];
-  const terms = pollTerms({ clock, turn: new Turn(clock), maxBatchSize, maxChannels });
+  const turn = new Turn(clock);
+  const terms = pollTerms({ clock, turn, maxBatchSize, maxChannels, maxBufferedBytes });
   const connection = new LongPollConnection(terms, (code) => closes.push(code));
   const aborted = new AbortController();
   const poll = async (
@@ -131,6 +140,36 @@ Deno.test("LongPollConnection: the presence events that it keeps are bounded, an
   assertEquals(events.at(-1), { type: "presence_join", n: 4999 });
 });
 
+Deno.test("LongPollConnection: large presence events are bounded by what may wait, and the newest is kept", async () => {
+  const { connection, poll, closes } = make(3, 128, 4000);
+  const names: string[] = [];
+  for (let n = 0; n < 100; n++) {
+    connection.send(`{"type":"presence_diff","n":${n},"text":"${"x".repeat(300)}"}`, 0);
+  }
+  connection.send('{"type":"channel.gap"}', 0);
+  for (const { type, n } of await poll()) names.push(`${type} ${n}`);
+  const gap = "channel.gap undefined";
+  assertEquals(names, ["presence_diff 98", "presence_diff 99", gap]);
+  connection.send(`{"type":"presence_diff","text":"${"x".repeat(3000)}"}`, 0);
+  assertEquals([(await poll()).length, closes], [1, []], "one may be larger");
+});
+
+Deno.test("LongPollConnection: an answer takes no more messages once it is a quarter of what may wait", async () => {
+  const { connection, poll, clock } = make(100, 128, 4000);
+  const first = poll();
+  const large = `{"type":"channel_message","data":"${"x".repeat(600)}"}`;
+  connection.send(large, 1);
+  assertEquals(connection.capacity, 99);
+  connection.send(large, 1);
+  assertEquals(connection.capacity, 0);
+  await clock.turn();
+  assertEquals((await first).length, 2);
+  const second = poll();
+  assertEquals(connection.capacity, 100);
+  connection.close("normal");
+  assertEquals(await second, []);
+});
+
 Deno.test("LongPollConnection: for presence events neither a message goes nor a word of what is lost", async () => {
   const { connection, poll, clock } = make();
   const first = poll();
@@ -163,4 +202,33 @@ Deno.test("LongPollConnection: one with very many channels may be told of each t
   for (let n = 0; n < 6000; n++) connection.send(`{"type":"channel.gap","n":${n}}`, 0);
   assertEquals((await poll()).length, 6000);
   assertEquals(closes, []);
+});
+
+Deno.test("LongPollConnection: presence events are left out of a stream where much waits, and it goes on", async () => {
+  const { connection, clock } = make(3, 128, 4000);
+  const wheel = new TimingWheel(clock, 250);
+  const terms = {
+    wheel,
+    metrics: new Metrics(),
+    encoder: new EventEncoder(),
+    maxBufferedBytes: 4000,
+    buffers: new Buffers(2 ** 30, () => clock.now()),
+    settled() {},
+  };
+  const source: StreamSource = {
+    open: (owner, keepalive) => new EventStream(terms, owner, keepalive),
+  };
+  const { body } = connection.stream(source, () => {});
+  connection.send(`{"type":"channel_message","data":"${"x".repeat(1000)}"}`, 1);
+  for (let n = 0; n < 100; n++) connection.send(`{"type":"presence_join","n":${n}}`, 0);
+  connection.send('{"type":"channel.gap"}', 0);
+  await clock.turn();
+  assert(connection.isStreaming);
+  connection.close("normal");
+  const text = await new Response(body).text();
+  assertEquals(text.match(/"type":"[a-z_.]+"/g), [
+    '"type":"channel_message"',
+    '"type":"channel.gap"',
+  ]);
+  wheel.stop();
 });

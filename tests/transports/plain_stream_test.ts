@@ -7,7 +7,7 @@ import { PlainStreamConnection } from "../../server/transports/plain_stream.ts";
 import { Turn } from "../../server/turn.ts";
 import { TimingWheel } from "../../server/wheel.ts";
 
-Deno.test("PlainStreamConnection: one whose end shows that its reader is stuck ends once, and has written nothing", () => {
+function make() {
   const clock = new ManualClock();
   const wheel = new TimingWheel(clock, 250);
   const terms = {
@@ -29,9 +29,32 @@ Deno.test("PlainStreamConnection: one whose end shows that its reader is stuck e
       ended: (code) => void heard.push(code),
     },
   );
-  connection.begin(new Map([["a", { epoch: "e", seq: 0 }]]), 1000);
-  connection.send(`{"data":"${"x".repeat(1000)}","event_id":"e:1:a","source":null}`, 1);
+  const { body } = connection.begin(new Map([["a", { epoch: "e", seq: 0 }]]), 1000);
+  const message = (seq: number, length: number) =>
+    connection.send(`{"data":"${"x".repeat(length)}","event_id":"e:${seq}:a","source":null}`, 1);
+  return { clock, wheel, heard, connection, body, message };
+}
+
+Deno.test("PlainStreamConnection: one whose end shows that its reader is stuck ends once, and has written nothing", async () => {
+  const { clock, wheel, heard, connection, message } = make();
+  message(1, 1000);
+  await clock.turn();
+  assertEquals(heard, [["a", { epoch: "e", seq: 1 }]]);
+  message(2, 900);
   connection.close("going_away");
-  assertEquals(heard, ["slow_consumer"]);
+  assertEquals(heard.slice(1), ["slow_consumer"]);
+  wheel.stop();
+});
+
+Deno.test("PlainStreamConnection: presence events are left out where much waits, and nobody is stuck for them", async () => {
+  const { clock, wheel, heard, connection, body, message } = make();
+  message(1, 1000);
+  await clock.turn();
+  for (let n = 0; n < 100; n++) connection.send(`{"type":"presence_join","n":${n}}`, 0);
+  await clock.turn();
+  connection.close("normal");
+  assertEquals(heard, [["a", { epoch: "e", seq: 1 }], "normal"]);
+  const text = await new Response(body).text();
+  assertEquals([text.length > 1000, text.includes("presence_join")], [true, false]);
   wheel.stop();
 });

@@ -248,6 +248,31 @@ Deno.test("WebSocketConnection: a buffer that stands still for 30 seconds ends i
   assertEquals([calls.closed, calls.drained, clock.pending], [1, 0, 0]);
 });
 
+Deno.test("WebSocketConnection: presence events beyond half of the limit are left out; who does not read is found out by them", async () => {
+  const { connection, socket, clock, calls } = make();
+  const event = `{"type":"presence_diff","joins":["${"x".repeat(500)}"]}`;
+  socket.bufferedAmount = LIMIT / 2 - 3 * event.length;
+  connection.send(event, 0);
+  socket.bufferedAmount = LIMIT / 2;
+  for (let n = 0; n < 100; n++) connection.send(event, 0);
+  connection.send('{"type":"pong"}', 0);
+  assertEquals(socket.sent, [event, '{"type":"pong"}']);
+  await clock.advance(29_000);
+  assertEquals(calls.closed, 0);
+  await clock.advance(2_000);
+  assertEquals([calls.closed, clock.pending], [1, 0]);
+});
+
+Deno.test("WebSocketConnection: a presence event that is larger than the limit leaves where nothing waits", () => {
+  const { connection, socket, calls } = make();
+  const event = `{"type":"presence_diff","joins":["${"x".repeat(2 * LIMIT)}"]}`;
+  connection.send(event, 0);
+  socket.bufferedAmount = event.length;
+  connection.send(event, 0);
+  connection.send('{"type":"pong"}', 0);
+  assertEquals([socket.sent.length, calls.closed], [2, 0]);
+});
+
 Deno.test("WebSocketConnection: who reads a long write is not stuck, where nothing shows how far that is", async () => {
   const MIB = 1_048_576;
   for (const writesWhole of [false, true]) {
