@@ -552,8 +552,10 @@ export class Gateway {
     this.#log.write("gateway.draining");
     if (push !== undefined) {
       await push.hub.drain();
+      push.sockets.stop();
       await push.sockets.closeAll(CLOSE_PATIENCE);
       push.pollers.stop();
+      push.door.authenticator.stop();
       push.hub.stop();
     }
     await listener?.close();

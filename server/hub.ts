@@ -93,8 +93,10 @@ const COMPARE_INTERVAL = 3_000;
 const RENEW_INTERVAL = 5_000;
 const DRAIN_WAVE = 1000;
 const DRAIN_PAUSE = 50;
-/** Milliseconds that a stop waits, in all, for a store that does not answer. */
+/** Milliseconds that a stop waits, in all, for a store that does not answer… */
 const DRAIN_PATIENCE = 10_000;
+/** …and for an embedding program that does not say what those may do who are attaching. */
+const DECISION_PATIENCE = 2_000;
 
 /**
  * The middle of a gateway: channels, sessions and the connections that hold them, and the one path
@@ -432,6 +434,7 @@ export class Hub implements SessionHost {
     this.#writes.drain();
     const sessions = [...this.#sessions.values()];
     const late = new Promise<void>((resolve) => this.#after(DRAIN_PATIENCE, resolve));
+    this.#after(DECISION_PATIENCE, () => this.context.authorization.stop());
     for (let wave = 0; wave < sessions.length; wave += DRAIN_WAVE) {
       if (wave > 0) await new Promise<void>((resolve) => this.#after(DRAIN_PAUSE, resolve));
       const away = sessions.slice(wave, wave + DRAIN_WAVE).map((each) => this.#sendAway(each));
@@ -454,6 +457,7 @@ export class Hub implements SessionHost {
     this.presence.stop();
     this.revocations.stop();
     this.#guard.stop();
+    this.context.authorization.stop();
     this.context.wheel.stop();
     this.context.turn.stop();
     this.context.slices.stop();

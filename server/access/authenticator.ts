@@ -8,6 +8,7 @@ import type { Revocations } from "../nodes/revocations.ts";
 import { checkGrants } from "./grants.ts";
 import { ANONYMOUS, EVERYBODY, type Identity } from "./identity.ts";
 import type { JwtVerifier } from "./jwt.ts";
+import { ProgramAnswers } from "./program_answers.ts";
 import { hashSecret } from "./secrets.ts";
 import { isOwnSubject, isSubject } from "./subject.ts";
 import { refusalOf, revoked } from "./validity.ts";
@@ -53,8 +54,6 @@ export interface AuthenticatorParts {
 
 /** Longest token in characters. */
 export const MAX_TOKEN = 16_384;
-/** Milliseconds that the program may take to decide. */
-const PATIENCE = 10_000;
 const PASSED_ON: ReadonlySet<string> = new Set([
   ...["token_required", "token_invalid", "token_expired", "unavailable"],
 ]);
@@ -78,10 +77,12 @@ interface KnownToken {
 export class Authenticator {
   readonly #parts: AuthenticatorParts;
   readonly #known: readonly KnownToken[];
+  readonly #answers: ProgramAnswers;
 
   /** @param parts what it decides by */
   constructor(parts: AuthenticatorParts) {
     this.#parts = parts;
+    this.#answers = new ProgramAnswers("authenticate", parts.clock);
     const { authToken, tokens = [] } = parts;
     const shared = authToken === undefined ? [] : [knownToken(hashSecret(authToken), ANONYMOUS)];
     this.#known = [...shared, ...tokens.map((token) => namedToken(token))];
@@ -103,7 +104,8 @@ export class Authenticator {
    *
    * @param request what is known of the connection, for a program that decides
    * @throws {PushError} `token_required` if there is none, `token_invalid` if it is wrong or revoked,
-   *   `token_expired`; `unavailable` if it cannot be found out at present
+   *   `token_expired`; `unavailable` if it cannot be found out at present; `going_away` once this was
+   *   stopped
    */
   async identify(token: string | undefined, request?: AuthRequest): Promise<Identity> {
     // An empty one is none.
@@ -132,6 +134,12 @@ export class Authenticator {
     if (refusal !== undefined) throw refusal;
   }
 
+  /** Waits for nothing any more, neither for the program nor for keys. */
+  stop(): void {
+    this.#answers.stop();
+    this.#parts.jwt?.stop();
+  }
+
   async #decide(token: string | undefined, request: AuthRequest | undefined): Promise<Identity> {
     if (this.#parts.authenticate !== undefined) return await this.#ask(token, request);
     if (!this.isProtected) return EVERYBODY;
@@ -158,7 +166,9 @@ export class Authenticator {
     try {
       decided = await this.#answerOf(token, request);
     } catch (error) {
-      if (error instanceof PushError && PASSED_ON.has(error.code)) throw error;
+      if (error instanceof PushError && (PASSED_ON.has(error.code) || this.#answers.isStopped)) {
+        throw error;
+      }
       this.#parts.failed?.(error);
       throw undecided(error);
     }
@@ -179,17 +189,7 @@ export class Authenticator {
     request: AuthRequest = NO_REQUEST,
   ): Promise<Identity | null> {
     const answer = this.#parts.authenticate!(request, token);
-    if (!(answer instanceof Promise)) return answer;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const cancel = this.#parts.clock.schedule(
-      PATIENCE,
-      () => reject(new TypeError(`authenticate() took more than ${PATIENCE / 1000} seconds.`)),
-    );
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      cancel();
-    }
+    return answer instanceof Promise ? await this.#answers.wait(answer) : answer;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Log } from "../logging/log.ts";
 import { EVERYBODY, type Rule } from "./grants.ts";
 import { type Action, ANONYMOUS, type Grant, type Identity } from "./identity.ts";
 import { Pattern } from "./pattern.ts";
+import { ProgramAnswers } from "./program_answers.ts";
 
 /**
  * Decides for the embedding program whether somebody may do something in a channel (`null`: in no
@@ -32,16 +33,13 @@ interface Compiled {
   readonly actions: ReadonlySet<Action>;
 }
 
-/** Milliseconds in which the embedding program must have decided. */
-const PATIENCE = 10_000;
-
 /**
  * Decides who may do what. Where there is any rule (in the configuration, for any token, in this
  * token, or the program's own) what none of them allows is denied. Where there is none everything is
  * allowed, but `admin` only to those whom no token tells apart.
  */
 export class Authorization {
-  readonly #clock: Clock;
+  readonly #answers: ProgramAnswers;
   readonly #log: Log;
   readonly #authorize: Authorize | undefined;
   readonly #isClosed: boolean;
@@ -55,7 +53,7 @@ export class Authorization {
    * @throws {RangeError} if a rule has a pattern that is none
    */
   constructor({ clock, log, rules = [], closed = false, authorize }: AuthorizationParts) {
-    this.#clock = clock;
+    this.#answers = new ProgramAnswers("authorize", clock);
     this.#log = log;
     this.#authorize = authorize;
     this.#isClosed = closed || rules.length > 0 || authorize !== undefined;
@@ -83,7 +81,8 @@ export class Authorization {
    * Whether somebody may do something in a channel.
    *
    * @param channel `null` for what is of no one channel
-   * @throws {PushError} `unavailable`, or rejects with it, if the embedding program could not decide
+   * @throws {PushError} `unavailable`, or rejects with it, if the embedding program could not decide;
+   *   rejects with `going_away` once this was stopped
    */
   allows(identity: Identity, action: Action, channel: string | null): boolean | Promise<boolean> {
     if (this.#authorize === undefined) return this.#judge(identity, action, channel);
@@ -98,26 +97,25 @@ export class Authorization {
     return this.#wait(said, identity, action, channel);
   }
 
+  /** Waits for the embedding program no more. */
+  stop(): void {
+    this.#answers.stop();
+  }
+
   async #wait(
     saying: PromiseLike<boolean | undefined>,
     identity: Identity,
     action: Action,
     channel: string | null,
   ): Promise<boolean> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const cancel = this.#clock.schedule(
-      PATIENCE,
-      () => reject(new Error(`authorize() did not answer within ${PATIENCE / 1000} s`)),
-    );
     try {
-      const said: unknown = await Promise.race([saying, late]);
+      const said: unknown = await this.#answers.wait(saying);
       if (typeof said === "boolean") return said;
       if (said === undefined) return this.#judge(identity, action, channel);
       throw new TypeError("authorize() returned something else than true, false or undefined");
     } catch (error) {
+      if (this.#answers.isStopped) throw error;
       throw this.#failed(error, identity, action, channel);
-    } finally {
-      cancel();
     }
   }
 

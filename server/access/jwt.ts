@@ -34,17 +34,20 @@ export class JwtVerifier {
   readonly #clock: Clock;
   readonly #algorithms: ReadonlySet<string>;
   readonly #keys: KeySource | Uint8Array;
+  readonly #ended: AbortController;
 
   private constructor(
     jose: Jose,
     settings: JwtSettings,
     clock: Clock,
     keys: KeySource | Uint8Array,
+    ended: AbortController,
   ) {
     this.#jose = jose;
     this.#settings = settings;
     this.#clock = clock;
     this.#keys = keys;
+    this.#ended = ended;
     this.#algorithms = algorithmsOf(settings);
   }
 
@@ -60,8 +63,14 @@ export class JwtVerifier {
     clock: Clock,
     failed: (error: unknown) => void,
   ): Promise<JwtVerifier> {
-    const keys = await openKeys(settings, clock, failed);
-    return new JwtVerifier(await import("jose"), settings, clock, keys);
+    const ended = new AbortController();
+    const keys = await openKeys(settings, clock, failed, ended.signal);
+    return new JwtVerifier(await import("jose"), settings, clock, keys, ended);
+  }
+
+  /** Fetches no keys any more. */
+  stop(): void {
+    this.#ended.abort();
   }
 
   /**
@@ -189,11 +198,14 @@ async function openKeys(
   settings: JwtSettings,
   clock: Clock,
   failed: (error: unknown) => void,
+  ended: AbortSignal,
 ): Promise<KeySource | Uint8Array> {
   const { secret, keyFile, jwksUrl, jwksFile } = settings;
   if (secret !== undefined) return new TextEncoder().encode(secret);
   // Fetched with the first token: whoever issues them need not be there first.
-  if (jwksUrl !== undefined) return new ChangingKeys(fetchKeys(jwksUrl, clock), clock, failed);
+  if (jwksUrl !== undefined) {
+    return new ChangingKeys(fetchKeys(jwksUrl, clock, ended), clock, failed);
+  }
   const algorithms = algorithmsOf(settings);
   if (jwksFile !== undefined) {
     const load = async () => JSON.parse(await readFile(jwksFile, "utf8"));

@@ -128,15 +128,19 @@ export class ChangingKeys implements KeySource {
   }
 }
 
-/** Reads JSON from an address, which must not lead to another one. */
-export function fetchKeys(url: string, clock: Clock): LoadKeys {
+/**
+ * Reads JSON from an address, which must not lead to another one.
+ *
+ * @param ended ends what is under way
+ */
+export function fetchKeys(url: string, clock: Clock, ended: AbortSignal): LoadKeys {
   return async () => {
     const abort = new AbortController();
     const cancel = clock.schedule(FETCH_TIMEOUT, () => abort.abort());
     try {
       const response = await fetch(url, {
         redirect: "manual",
-        signal: abort.signal,
+        signal: AbortSignal.any([abort.signal, ended]),
         headers: { accept: "application/jwk-set+json, application/json" },
       });
       if (response.status !== 200) {

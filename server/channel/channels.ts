@@ -14,6 +14,7 @@ export class Channels {
   readonly #channels = new Map<string, Channel>();
   /** Ends the pause of a sweep. */
   #cancel: Cancel | undefined;
+  #isStopped = false;
 
   /** @param context what every part of the hub shares */
   constructor(context: HubContext) {
@@ -35,6 +36,8 @@ export class Channels {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       channel = new Channel(name, this.#context);
+      // A request that took long finds a store that is closed: nothing is tried again.
+      if (this.#isStopped) channel.stop();
       this.#channels.set(name, channel);
     }
     return channel;
@@ -53,6 +56,7 @@ export class Channels {
 
   /** Stops every timer. */
   stop(): void {
+    this.#isStopped = true;
     this.#cancel?.();
     for (const channel of this.#channels.values()) channel.stop();
   }

@@ -18,6 +18,7 @@ export class Sockets {
   readonly #closing = new Set<Accepted>();
   readonly #host: AcceptedHost;
   #onSettled: (() => void) | undefined;
+  #isStopped = false;
 
   /**
    * @param hub whose sessions they carry
@@ -61,8 +62,8 @@ export class Sockets {
    * Answers an upgrade request.
    *
    * @param upgrader takes the last step, once nothing speaks against it
-   * @throws {PushError} or rejects with one: `token_invalid`, `bad_request`, `too_many_connections`; the
-   *   request is then not upgraded
+   * @throws {PushError} or rejects with one: `token_invalid`, `bad_request`, `too_many_connections`,
+   *   `going_away`; the request is then not upgraded
    */
   upgrade(visitor: Visitor<Arrived>, upgrader: Upgrader): Response | Promise<Response> {
     const refusal = refuseUpgrade(visitor.request);
@@ -77,6 +78,8 @@ export class Sockets {
     upgrader: Upgrader,
     identity: Identity | undefined,
   ): Response {
+    // Who it is may have been found out only now.
+    if (this.#isStopped) throw new PushError("going_away");
     const { request, url } = visitor;
     const clientId = parameterOf(url, "client_id");
     if (clientId !== undefined && !isClientId(clientId)) {
@@ -111,6 +114,11 @@ export class Sockets {
     await promise;
     cancel();
     for (const { socket } of this.#closing) socket.terminate?.();
+  }
+
+  /** Takes no more, whoever still asks. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Lets a client speak over a WebSocket. */

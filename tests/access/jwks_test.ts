@@ -200,3 +200,19 @@ Deno.test("keys of a file are read again when one is missing", async () => {
     await Deno.remove(jwksFile);
   }
 });
+
+Deno.test("who has stopped fetches no keys any more: what is under way ends", async () => {
+  await using server = new KeyServer();
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Response>();
+  server.answer = () => {
+    asked.resolve();
+    return answer.promise;
+  };
+  const { clock, jwt, codeOf } = await open(server.url);
+  const code = codeOf(await Issuer.make("ES256", "one"));
+  await asked.promise;
+  jwt.stop();
+  assertEquals([await code, clock.pending], ["unavailable", 0]);
+  answer.resolve(Response.json({ keys: [] }));
+});

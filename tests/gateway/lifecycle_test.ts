@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { PushError } from "../../client/protocol/mod.ts";
 import { Gateway } from "../../mod.ts";
 import { ManualClock } from "../../server/testing/mod.ts";
-import { startGateway } from "../support/gateway.ts";
+import { QUIET, startGateway } from "../support/gateway.ts";
 import { ask, PollClient } from "../support/http_client.ts";
 import { SocketClock } from "../support/socket_clock.ts";
 import { TcpClient, upgradeRequest, webSocketFrame } from "../support/tcp_client.ts";
@@ -209,4 +209,107 @@ Deno.test("stopping waits two seconds, and no longer, for a client that does not
   await clock.advance(2_000);
   await within(stopped, "the gateway to stop");
   await deaf.hungUp();
+});
+
+for (const websocket of ["deno", "ws"] as const) {
+  Deno.test(`stopping waits for no program that has not said who speaks (${websocket})`, async () => {
+    const clock = new SocketClock();
+    let asked = 0;
+    const authenticate = () => {
+      asked++;
+      return new Promise<null>(() => {});
+    };
+    await using served = await startGateway({ websocket }, { clock, authenticate });
+    await using opening = await WireClient.open(served.ws);
+    opening.send({ type: "connect", version: 1, instance: "i", attempt: 1, token: "secret" });
+    const upgrading = ask(`${served.http}/ws?token=secret`, {
+      headers: {
+        upgrade: "websocket",
+        connection: "upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      },
+    });
+    const polling = PollClient.register(served.http, { auth_token: "secret" });
+    polling.catch(() => {});
+    await until(() => asked === 3, "all are asked for");
+    await within(served.gateway.stop(), "the gateway to stop");
+    assertEquals(clock.pending, 0);
+    assertEquals((await opening.closed).code, 4000);
+    assertEquals((await upgrading).body.code, "going_away");
+    await assertRejects(() => polling, Error, "going_away");
+  });
+}
+
+Deno.test("stopping waits two seconds, and no longer, for a program that has not said what somebody may do", async () => {
+  const clock = new SocketClock();
+  let isAsked = false;
+  let isSilent = false;
+  const authorize = () => {
+    isAsked = isSilent;
+    return isSilent ? new Promise<boolean>(() => {}) : true;
+  };
+  await using served = await startGateway({}, { clock, authorize });
+  const subscriptions = [{ channel: "news" }];
+  const [before] = await WireClient.connect(served.ws, { client_id: "ann", subscriptions });
+  await before.close(4000);
+  isSilent = true;
+  await using again = await WireClient.open(served.ws);
+  again.send({ type: "connect", version: 1, instance: "i", attempt: 1, client_id: "ann" });
+  await until(() => isAsked, "the program is asked");
+  const patient = clock.scheduled(2_000);
+  const stopped = served.gateway.stop();
+  await patient;
+  await clock.advance(2_000);
+  await within(stopped, "the gateway to stop");
+  assertEquals((await again.closed).code, 4000);
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("who is let in while the gateway stops is sent away before the WebSocket begins", async () => {
+  const clock = new SocketClock();
+  const asked = Promise.withResolvers<void>();
+  const decided = Promise.withResolvers<{ subject: string }>();
+  const authenticate = (_: unknown, token?: string) => {
+    if (token === "first") return { subject: "ann" };
+    asked.resolve();
+    return decided.promise;
+  };
+  await using served = await startGateway({}, { clock, authenticate });
+  using deaf = await TcpClient.connect(served.port);
+  await deaf.write(upgradeRequest("/ws?token=first"));
+  await deaf.answer();
+  await deaf.write(webSocketFrame('{"type":"ping"}'));
+  await deaf.read();
+  using late = await TcpClient.connect(served.port);
+  await late.write(upgradeRequest("/ws?token=second"));
+  await asked.promise;
+  const patient = clock.scheduled(1_000);
+  const stopped = served.gateway.stop();
+  await patient;
+  decided.resolve({ subject: "bob" });
+  assertEquals((await late.answer())?.status, 503);
+  await clock.advance(1_000);
+  await within(stopped, "the gateway to stop");
+});
+
+Deno.test("a request to a gateway that has stopped leaves no timer, however late its body comes", async () => {
+  const clock = new SocketClock();
+  const gateway = new Gateway({ log: QUIET, push: { enabled: true } }, { clock });
+  const begun = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request, info) => {
+    begun.resolve();
+    return gateway.fetch(request, info);
+  });
+  using slow = await TcpClient.connect(server.addr.port);
+  const body = '{"channel":"news","data":1}';
+  const head = `Host: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
+  await slow.write(`POST /api/push/publish HTTP/1.1\r\n${head}{`);
+  await begun.promise;
+  assertEquals((await ask(`http://127.0.0.1:${server.addr.port}/health`)).status, 200);
+  await within(gateway.stop(), "the gateway to stop");
+  await slow.write(body.slice(1));
+  assertEquals((await slow.answer())?.status, 503);
+  assertEquals(clock.pending, 0);
+  await server.shutdown();
 });
