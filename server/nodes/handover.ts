@@ -84,16 +84,19 @@ export class Handover implements NodesHost {
   }
 
   /** See {@linkcode NodesHost.claimed}. */
-  claimed(claim: ForeignClaim): Promise<void> {
-    const { context: { store, clock, random }, writes, drop, inTurn } = this.#parts;
+  claimed(claim: ForeignClaim, isNewer: (instance: string) => boolean): Promise<boolean> {
+    const { context: { store, clock, random }, writes, attached, drop, inTurn } = this.#parts;
     const { key } = claim;
     return inTurn(key, async () => {
+      const held = attached(key)?.claim?.instance;
+      if (held !== undefined && isNewer(held)) return true;
       const terms = { holder: randomId(random), ttl: 0, existing: true, force: true };
       const claimed = await store.claim({ ...claim, ...terms }, clock.now());
-      if (!claimed.ok) return;
+      if (!claimed.ok) return false;
       const session = writes.known(key);
       if (session !== undefined) drop(session);
       await store.end(key, claimed.generation, clock.now());
+      return false;
     });
   }
 

@@ -37,8 +37,13 @@ export interface NodesHost {
   yield(key: string, generation: number): Promise<void>;
   /** A newer claim of a session than this one's was successful elsewhere. */
   taken(key: string, generation: number): void;
-  /** Another node has begun a session of its own for a client. */
-  claimed(claim: ForeignClaim): Promise<void>;
+  /**
+   * Another node has begun a session of its own for a client.
+   *
+   * @param isNewer whether this node's session is newer that a client object holds
+   * @returns whether this node keeps its own for that
+   */
+  claimed(claim: ForeignClaim, isNewer: (instance: string) => boolean): Promise<boolean>;
   /** Something was put back into a session's position from its dead letters. */
   redriven(session: string, channel: string): void;
   /** A note could not be sent or handled. */
@@ -50,6 +55,14 @@ export interface NodesParts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly random: RandomBytes;
+}
+
+/** A claim that the others were told of. */
+interface Told {
+  readonly claim: ForeignClaim;
+  readonly mark: number;
+  /** Unix milliseconds. */
+  readonly at: number;
 }
 
 interface Asked {
@@ -65,6 +78,8 @@ interface Asked {
 const PATIENCE = 250;
 /** …and one that says that it is busy with it. */
 const LONG_PATIENCE = 2_000;
+/** Milliseconds within which the notes of two claims may have crossed. */
+const CROSSING = 2_000;
 
 /**
  * The notes between nodes. Each may be late, twice or never, so each names the claim that it is
@@ -77,11 +92,18 @@ const LONG_PATIENCE = 2_000;
  * take it from each other before either has done what it was asked for. Each `yield` says who asks: a
  * holder that is a later attempt of the same client object answers `newer`, and keeps it. Among
  * attempts of different objects it is the one that began later.
+ *
+ * Where each node has sessions of its own, whoever begins one says `claimed`, and the others let go of
+ * theirs. Each claim has a mark above those that its node has heard of: where the notes of two have
+ * crossed both nodes find the same one newer, and that one is told again.
  */
 export class Nodes {
   readonly #parts: NodesParts;
   readonly #host: NodesHost;
   readonly #asked = new Map<string, Asked>();
+  /** Claims that others may not have heard of, by the keys of their sessions, the oldest first. */
+  readonly #told = new Map<string, Told>();
+  #mark = 0;
 
   /** @param host what other nodes may ask of this one */
   constructor(parts: NodesParts, host: NodesHost) {
@@ -126,11 +148,17 @@ export class Nodes {
   }
 
   /** Tells the others that this node has begun a session of its own. */
-  tellClaimed({ key, instance, attempt, secretHash }: ForeignClaim): void {
-    const note: JsonObject = { type: "claimed", key, instance, attempt };
-    // A client id that another gateway minted is nobody's to take without its secret.
-    if (secretHash !== undefined) note.secret = secretHash;
-    this.#send(null, note);
+  tellClaimed(claim: ForeignClaim): void {
+    const now = this.#parts.clock.now();
+    for (const [key, { at }] of this.#told) {
+      if (Math.abs(now - at) <= CROSSING) break;
+      this.#told.delete(key);
+    }
+    const mark = this.#mark = Math.max(this.#mark + 1, now);
+    const told = { claim, mark, at: now };
+    this.#told.delete(claim.key);
+    this.#told.set(claim.key, told);
+    this.#sendClaimed(null, told);
   }
 
   /** Tells the others what was put back from dead letters. */
@@ -149,14 +177,13 @@ export class Nodes {
   }
 
   async #handle(from: string, note: JsonObject): Promise<void> {
-    const { type, key, ask, generation, instance, attempt, session, channel, secret } = note;
+    const { type, key, ask, generation, instance, attempt, session, channel } = note;
     if (type === "redriven" && typeof session === "string" && typeof channel === "string") {
       return this.#host.redriven(session, channel);
     }
     if (typeof key !== "string") return;
     if (type === "claimed" && typeof instance === "string" && typeof attempt === "number") {
-      const secretHash = typeof secret === "string" ? secret : undefined;
-      return await this.#host.claimed({ key, instance, attempt, secretHash });
+      return await this.#claimed(from, { key, instance, attempt }, note);
     }
     if (type === "taken" && typeof generation === "number") {
       return this.#host.taken(key, generation);
@@ -174,6 +201,36 @@ export class Nodes {
     else if (type === "holds" && typeof generation === "number") {
       this.#send(from, { type: "yield", ask, generation, ...asked.asker() });
     }
+  }
+
+  async #claimed(
+    from: string,
+    terms: Omit<ForeignClaim, "secretHash">,
+    { secret, mark: marked }: JsonObject,
+  ): Promise<void> {
+    const secretHash = typeof secret === "string" ? secret : undefined;
+    const mark = typeof marked === "number" ? marked : Infinity;
+    if (mark !== Infinity) this.#mark = Math.max(this.#mark, mark);
+    const { key, instance } = terms;
+    let own: Told | undefined;
+    const isNewer = (held: string): boolean => {
+      own = this.#told.get(key);
+      if (own?.claim.instance !== held || held === instance) return false;
+      // Whoever guesses a secret is told nothing.
+      if (own.claim.secretHash !== secretHash) return false;
+      if (Math.abs(this.#parts.clock.now() - own.at) > CROSSING) return false;
+      return own.mark === mark ? held > instance : own.mark > mark;
+    };
+    const isKept = await this.#host.claimed({ ...terms, secretHash }, isNewer);
+    if (isKept && own !== undefined) this.#sendClaimed(from, own);
+  }
+
+  #sendClaimed(to: string | null, { claim, mark }: Told): void {
+    const { key, instance, attempt, secretHash } = claim;
+    const note: JsonObject = { type: "claimed", key, instance, attempt, mark };
+    // A client id that another gateway minted is nobody's to take without its secret.
+    if (secretHash !== undefined) note.secret = secretHash;
+    this.#send(to, note);
   }
 
   async #yield(from: string, ask: string, asker: Asker, generation: unknown): Promise<void> {
