@@ -46,6 +46,8 @@ export class Rights {
   readonly #holder: RightsHolder;
   /** Channels whose right was lost, and whose positions could not be ended. */
   #unended: Set<string> | undefined;
+  /** Channels of which the present connection was told that they have ended. */
+  #told: Set<string> | undefined;
 
   /** @param holder whose subscriptions */
   constructor(holder: RightsHolder) {
@@ -75,6 +77,7 @@ export class Rights {
       await this.#holder.end(name);
       throw new Forbidden("subscribe", name);
     }
+    this.#told?.delete(name);
     const explicit = isExplicit(start) && start.last !== 0;
     if (!explicit && start.position === undefined) return false;
     const readsBack = await this.#may("history", name);
@@ -124,11 +127,26 @@ export class Rights {
 
   /** Tells the client that a channel has ended for want of a right. */
   tellBarred(name: string, connection: Connection): void {
+    (this.#told ??= new Set()).add(name);
+    this.#tell(name, connection);
+    connection.barred?.();
+  }
+
+  /** A client names a channel that does not flow: it has not heard that it has ended, if it has. */
+  tellAgain(name: string, connection: Connection): void {
+    if (this.#told?.has(name)) this.#tell(name, connection);
+  }
+
+  /** The connection is gone; whoever comes back is refused when it subscribes. */
+  suspended(): void {
+    this.#told = undefined;
+  }
+
+  #tell(name: string, connection: Connection): void {
     const { code, message } = new Forbidden("subscribe", name);
     const { metrics } = this.#holder.context;
     metrics.count(metrics.errors, code);
     connection.send(JSON.stringify({ type: "error", code, message, channel: name }), 0);
-    connection.barred?.();
   }
 
   /** Ends a channel if its right is lost; does at once what can be done at once. */

@@ -247,6 +247,7 @@ export class Session
   /** Takes the session from its connection: everything stops, positions stay. */
   suspend(): void {
     this.#connection = undefined;
+    this.#ownRights?.suspended();
     for (const [name, subscription] of this.#subscriptions) {
       subscription.isBegun = false;
       if (!subscription.isLive) continue;
@@ -512,7 +513,7 @@ export class Session
   ): void {
     if (this.#connection !== connection) return;
     const subscription = this.#subscriptions.get(channel);
-    if (!subscription?.isLive) return;
+    if (!subscription?.isLive) return this.#ownRights?.tellAgain(channel, connection);
     // Who has more of an earlier epoch than goes on in this one has not heard of the gap; nor has who
     // names it while one is owed.
     const reach = subscription.reach(epoch) ?? -1;

@@ -98,6 +98,8 @@ const MAX_NOTICES = 1000;
  * be lost, and who comes back hears them again.
  */
 const MOST_NOTICES = 2000;
+/** How a notice begins that is told again for as long as the client does not seem to have heard it. */
+const BARRED = '{"type":"error","code":"forbidden"';
 
 /**
  * The way out to one long-poller: it takes messages only while a poll waits, and answers that poll
@@ -222,6 +224,8 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
+    // It has not left yet.
+    if (count === 0 && text.startsWith(BARRED) && this.#frames.includes(text)) return;
     const isPresence = mayBeLost(text, count);
     if (this.#streaming !== undefined) {
       if (isPresence && !this.#streaming.stream.takes(this.#length)) return;

@@ -3,7 +3,7 @@ import { PushClient, PushError } from "@push/client";
 import type { GatewayOptions } from "../../mod.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { type Served, startGateway } from "../support/gateway.ts";
-import { ask } from "../support/http_client.ts";
+import { ask, PollClient } from "../support/http_client.ts";
 import { RoamingPoller, ServedNodes } from "../support/poll_nodes.ts";
 import { type Frame, WireClient } from "../support/wire_client.ts";
 
@@ -156,6 +156,34 @@ Deno.test("a poller is refused what it may not do, and told of what it loses", a
     ["error", "forbidden", "a"],
   ]);
   assertEquals((await poller.post(one, "publish", { channel: "a", data: 1 })).status, 403);
+});
+
+Deno.test("a poller that has lost the answer that told of a lost right is told again", async () => {
+  const rights = new Set(["subscribe a", "subscribe b"]);
+  await using gateway = await startGateway({ push: QUIET }, {
+    authorize: (_, action, channel) => rights.has(`${action} ${channel}`),
+  });
+  const subscriptions = [{ channel: "a" }, { channel: "b" }];
+  const connect = { type: "connect", version: 1, instance: "i", attempt: 1, subscriptions };
+  const [poller, { connected }] = await PollClient.open(gateway.http, { connect });
+  const positions = connected.subscriptions;
+  const poll = async (...stated: Frame[]) => {
+    const { body } = await poller.post("messages", { timeout: 0, positions: stated });
+    return body.messages.map(({ code, channel }: Frame) => `${code} ${channel}`);
+  };
+  rights.delete("subscribe a");
+  await gateway.gateway.reauthorize();
+  for (const answer of ["lost", "heard"]) {
+    assertEquals(await poll(...positions), ["forbidden a"], answer);
+  }
+  assertEquals(await poll(positions[1]), []);
+  rights.add("subscribe a");
+  await gateway.gateway.reauthorize();
+  const { body } = await poller.post("send", {
+    frames: [{ type: "channel.subscribe", channel: "a" }],
+  });
+  assertEquals(body.frames[0].type, "channel.subscribed");
+  assertEquals(await poll(...positions), []);
 });
 
 Deno.test("rights are asked for anew on every node, wherever that was asked for", async () => {
