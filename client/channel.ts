@@ -5,7 +5,6 @@ import { Deferred } from "./deferred.ts";
 import { type Inbox, inboxOf } from "./inbox.ts";
 import { type Incoming, isSubscribed, readError } from "./incoming.ts";
 import { PushError } from "./protocol/error.ts";
-import { isSeq } from "./protocol/event_id.ts";
 import type { Start } from "./protocol/frames.ts";
 import { route } from "./router.ts";
 import type { Session } from "./session.ts";
@@ -91,8 +90,9 @@ export function channelOf(session: Session, name: string, start: Start): Channel
     channel.refuseAgain();
     for (const each of waiting) each.resolve();
     for (const frame of early.splice(0)) {
-      // An earlier subscription's message may be on its way still.
-      const isStale = isNew && frame._redelivered !== true && isSeq(frame.seq) && frame.seq <= seq;
+      // An earlier subscription's message may be on its way still; numbers of another epoch say nothing.
+      const isStale = isNew && frame._redelivered !== true && frame.epoch === epoch &&
+        frame.seq as number <= seq;
       if (!isStale) route(session, frame);
     }
   };

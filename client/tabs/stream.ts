@@ -53,7 +53,10 @@ interface Ask {
   from: number | undefined;
 }
 
-/** Most messages kept for a channel before the gateway has answered. */
+/** What may come before the gateway's answer. */
+type EarlyFrame = PlacedMessage | GapFrame | EpochFrame;
+
+/** Most frames kept for a channel before the gateway has answered. */
 const MAX_EARLY = 4096;
 
 /** What a tab has of the channel. */
@@ -91,7 +94,7 @@ export class Stream {
   /** The question that the gateway goes back for. */
   #asking: Ask | undefined;
   /** What came before the answer: over HTTP the one may overtake the other. */
-  #early: { readonly frame: PlacedMessage; readonly key: string | undefined }[] = [];
+  #early: { readonly frame: EarlyFrame; readonly key: string | undefined }[] = [];
   /** Whether everything that the log has is here or comes. */
   #isWhole = false;
   #epoch: string | undefined;
@@ -192,7 +195,11 @@ export class Stream {
     // What came before the gateway had gone back comes again.
     if (isBack) return;
     for (const { frame, key } of early) {
-      if (frame._redelivered === true || frame.seq > seq) this.receive(frame, key);
+      if (frame.type === "channel.epoch") this.follow(frame);
+      // Numbers of another epoch say nothing of the answer.
+      else if (frame.epoch === epoch && frame.seq <= seq && !("_redelivered" in frame)) continue;
+      else if (frame.type === "channel.gap") this.gap(frame);
+      else this.receive(frame, key);
     }
   }
 
@@ -224,12 +231,7 @@ export class Stream {
   /** A message has come. @param key names the publish, as tabs name their own */
   receive(frame: PlacedMessage, key: string | undefined): void {
     const { epoch, seq } = frame;
-    if (this.#state !== "flowing") {
-      if (this.#early.length < MAX_EARLY) this.#early.push({ frame, key });
-      // Where nothing comes again, the next position would say that what is left out is settled.
-      else if (this.#epoch === undefined) this.#context.restart(this.channel, {});
-      return;
-    }
+    if (this.#state !== "flowing") return this.#keep(frame, key);
     if (epoch !== this.#epoch) this.#continue(epoch, seq - 1, undefined);
     this.#seq = Math.max(this.#seq, seq);
     this.#top = Math.max(this.#top, seq);
@@ -282,6 +284,7 @@ export class Stream {
 
   /** The log goes on in another epoch. */
   follow(frame: EpochFrame): void {
+    if (this.#epoch === undefined) return this.#keep(frame);
     if (frame.epoch === this.#epoch) return;
     this.#continue(frame.epoch, 0, frame.earlier);
     this.#earlier = frame.earlier;
@@ -291,6 +294,7 @@ export class Stream {
   /** Messages are gone. */
   gap(frame: GapFrame): void {
     const { epoch, seq, reason } = frame;
+    if (this.#epoch === undefined) return this.#keep(frame);
     if (epoch !== this.#epoch) this.#continue(epoch, 0, undefined);
     if (this.#views.size === 0) {
       this.#untold = frame;
@@ -316,6 +320,13 @@ export class Stream {
     const ranges = this.#settled.toRanges();
     this.#settled = new RangeSet();
     return { channel: this.channel, epoch: this.#epoch, ranges };
+  }
+
+  /** Keeps what came before the answer. */
+  #keep(frame: EarlyFrame, key?: string): void {
+    if (this.#early.length < MAX_EARLY) this.#early.push({ frame, key });
+    // Where nothing comes again, the next position would say that what is left out is settled.
+    else if (this.#epoch === undefined) this.#context.restart(this.channel, {});
   }
 
   /** Answers the questions in their order, as far as that needs no answer of the gateway. */

@@ -732,6 +732,39 @@ Deno.test("a tab that leaves while the leader sleeps lets go of everything", asy
   browser.closeAll();
 });
 
+for (const who of ["a client", "a tab"]) {
+  Deno.test(`${who} handles what overtakes the answer to a start in an epoch that has ended`, async () => {
+    await using served = await startGateway();
+    for (const n of upTo(3)) await served.gateway.publish("a", n);
+    const overtaken = Promise.withResolvers<void>();
+    let hasCome = false;
+    const fetchSlowly: ClientOptions["fetch"] = async (url, init) => {
+      // Who polls again has looked at what came before.
+      if (hasCome) overtaken.resolve();
+      const response = await fetch(url, init);
+      const text = await response.text();
+      hasCome ||= text.includes('"channel_message"');
+      if (text.includes('"channel.subscribed"')) await overtaken.promise;
+      return new Response(text, response);
+    };
+    const options: ClientOptions = { transports: ["longpoll"], fetch: fetchSlowly };
+    const browser = new TabBrowser();
+    await using client = who === "a tab"
+      ? browser.open().client(served.ws, options)
+      : new PushClient(served.ws, options);
+    const got: unknown[] = [];
+    client.on("gap", ({ reason, seq }) => got.push(`${reason} ${seq}`));
+    await client.connect();
+    const since = { epoch: "ended", seq: 50 };
+    await client.subscribe("a", ({ data }) => got.push(data), { since });
+    await served.gateway.publish("a", 4);
+    await until(() => got.includes(4), "the last has come");
+    assertEquals(got, ["epoch 0", 1, 2, 3, 4]);
+    await client.disconnect();
+    browser.closeAll();
+  });
+}
+
 Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
   const stream = new Stream("a", {
     send() {},
