@@ -23,8 +23,13 @@ export interface Keeper {
   hold(name: string): Promise<boolean>;
   /** Keeps this, if its name is held. */
   save(kept: Kept): void;
-  /** Gives the name back. @param forget whether to keep nothing */
-  release(forget: boolean): void;
+  /**
+   * Gives the name back.
+   *
+   * @param forget whether to keep nothing
+   * @returns whether there was none: what the page had is to be looked for again
+   */
+  release(forget: boolean): boolean;
 }
 
 /** Milliseconds before each try to hold a name: the page before the reload may not be gone yet. */
@@ -79,9 +84,12 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
   };
   return {
     async load() {
+      const asked = era;
       const kept = read(keep.read(takeKey()));
       for (const delay of LOCK_DELAYS) {
         if (delay) await new Promise<void>((resolve) => clock.schedule(delay, resolve));
+        // Another client of the page may want it by now.
+        if (asked !== era) break;
         if (await hold(kept.clientId)) return kept;
       }
       return undefined;
@@ -91,11 +99,13 @@ export function keeperOf(keep: Keep, clock: Clock, prefix: string): Keeper {
       if (held === kept.clientId) write(JSON.stringify(kept));
     },
     release(forget) {
+      const isHeld = held;
       era++;
-      if (forget && held) write(null);
+      if (forget && isHeld) write(null);
       if (key) used.delete(key);
       unlock?.();
       unlock = held = key = undefined;
+      return !isHeld;
     },
   };
 }

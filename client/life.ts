@@ -51,7 +51,7 @@ export function lifeOf(session: Session): Life & Room {
     const isWanted = code === "disconnected";
     const forget = isWanted && isForgetting;
     for (const end of unwatch) end();
-    keeper?.release(forget || (isWanted && !isNamed));
+    if (keeper?.release(forget || (isWanted && !isNamed))) loaded = undefined;
     session.over(error, isWanted, forget);
     for (const each of connecting) each.reject(error);
     for (const each of closing) each.resolve({ code, reason });

@@ -435,6 +435,28 @@ Deno.test("a client that is closed before its name is held gives the name back",
   assertEquals([[...locks], [...page.storage]], [[], []]);
 });
 
+Deno.test("a client that is closed while it looks for what the page had holds no name, and looks again when it is opened", async () => {
+  const before = new FakePage();
+  const { client: first, clock: earlier } = await connected({ environment: before });
+  await earlier.advance(0);
+  before.unload();
+  const page = before.reloaded();
+  const { client, gateway, clock } = setUp({ environment: page });
+  const connecting = assertRejects(() => client.connect(), PushError);
+  await client.disconnect();
+  await connecting;
+  await clock.advance(1000);
+  const release = await page.keep.lock("push:minted");
+  assertEquals(typeof release, "function");
+  release?.();
+  const again = client.connect();
+  await clock.advance(1000);
+  await again;
+  assertEquals(gateway.last("connect").client_id, "minted");
+  await client.disconnect();
+  await first.disconnect();
+});
+
 Deno.test("a page that comes back hears the answer to what it said when it went", async () => {
   const page = new FakePage();
   const { client, settle } = await connected({ environment: page, transports: ["longpoll"] });
