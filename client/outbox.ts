@@ -104,7 +104,7 @@ export function outboxOf(session: Session): Outbox {
           cancel = clock.schedule(timeout, late);
         } else {
           // The machine may have slept, and its timers with it.
-          if (now - sentAt >= timeout) return answer.reject(unknown());
+          if (now - sentAt >= timeout) return late();
           if (now - sentAt > RESEND_WINDOW) return;
           isAgain ||= !refusal;
         }

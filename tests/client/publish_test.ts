@@ -242,6 +242,20 @@ Deno.test("a publish of a machine that slept for longer is not sent again", asyn
   await client.disconnect();
 });
 
+Deno.test("a publish that was refused before the machine slept for longer rejects with why", async () => {
+  const { client, gateway, clock } = await connected();
+  const message = "Too many.";
+  gateway.answers["channel.publish"] = () => ({
+    ...{ type: "error", code: "too_many_publishes", message, retry_after: 10 },
+  });
+  const code = codeOf(client.publish("a", 1));
+  await clock.advance(0);
+  clock.jump(3_600_000);
+  await clock.advance(10_000);
+  assertEquals(await code, "too_many_publishes");
+  await client.disconnect();
+});
+
 Deno.test("a clock set back does not lengthen the life of a publish", async () => {
   const { client, gateway, clock } = await connected();
   gateway.answers["channel.publish"] = () => undefined;
