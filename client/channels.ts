@@ -15,7 +15,7 @@ export interface Channels {
   join(name: string, member: Member, start: Start): Channel;
   /** Ends a subscription. @returns a promise that fulfills as that of `Channel.leave` */
   unsubscribe(name: string): Promise<void>;
-  /** A channel flows: what the page had of it before a reload is of no more use. */
+  /** A channel flows: what the page had of it before a reload, and an end not followed, are of no more use. */
   begun(name: string): void;
   /** The first subscriptions of a connection that is about to begin. */
   firsts(): NonNullable<ConnectFrame["subscriptions"]>;
@@ -81,7 +81,10 @@ export function channelsOf(session: Session): Channels & Room {
       }
       return left.promise;
     },
-    begun: (name) => void kept.delete(name),
+    begun(name) {
+      kept.delete(name);
+      leaving.delete(name);
+    },
     firsts() {
       let fresh = 0;
       return gather(({ name, isProved, asking }) =>

@@ -682,6 +682,20 @@ Deno.test("an end that the gateway cannot follow now is asked for again", async 
   await client.disconnect();
 });
 
+Deno.test("an end that the gateway could not follow is not asked for once the channel is wanted again", async () => {
+  const { client, gateway, clock } = await connected();
+  const subscription = await client.subscribe("a");
+  const message = "The store does not answer.";
+  gateway.answers["channel.unsubscribe"] = () => ({ type: "error", code: "unavailable", message });
+  await subscription.unsubscribe();
+  await client.subscribe("a");
+  gateway.drop();
+  await clock.advance(1000);
+  assertEquals([client.state, gateway.of("channel.unsubscribe").length], ["connected", 1]);
+  assertEquals(gateway.last("connect").subscriptions.length, 1);
+  await client.disconnect();
+});
+
 Deno.test("a whole window that overtakes the answer to a subscription is handled", async () => {
   const { client, gateway, clock, settle } = await connected({ transports: ["longpoll"] });
   gateway.answers["channel.subscribe"] = () => undefined;
