@@ -49,8 +49,9 @@ export function openHttp(
   let tried: ((failure?: Ending) => void) | undefined;
   let isPumping = false;
   let pumped: Promise<boolean> | undefined;
-  /** The send that is under way. */
+  /** The send that is under way, and its frames. */
   let sending: Promise<boolean> | undefined;
+  let sent: string[] = [];
 
   const stop = (isAll?: boolean): void => {
     for (const [end, isDown] of ends) if (isAll || isDown) end();
@@ -195,12 +196,12 @@ export function openHttp(
     }
   };
 
-  /** The body of the next send; `undefined` if nothing waits. */
-  const next = (): string | undefined => {
+  /** The body of the next send, behind those frames; `undefined` if nothing waits. */
+  const next = (before: readonly string[] = []): string | undefined => {
     const frames = batch.take();
-    return token && frames[0]
-      ? `{"poll_token":${JSON.stringify(token)},"frames":[${frames}]}`
-      : undefined;
+    if (!token || !frames[0]) return undefined;
+    sent = [...before, ...frames];
+    return `{"poll_token":${JSON.stringify(token)},"frames":[${sent}]}`;
   };
 
   /** Sends batch by batch until nothing waits. @returns whether all of it was sent */
@@ -213,6 +214,7 @@ export function openHttp(
     isPumping = true;
     let isSent = true;
     for (let body; isSent && (body = next());) isSent = await (sending = sendOne(body));
+    sent = [];
     isPumping = false;
     return isSent;
   };
@@ -233,7 +235,8 @@ export function openHttp(
     send: batch.add,
     flush() {
       isHiding = true;
-      for (let body; (body = next());) {
+      // Requests have no order: what is under way goes again, before what follows it.
+      for (let body; (body = next(sent));) {
         // The page may come back.
         void ask("poll/send", body).then(({ value, failure }) =>
           value ? deliver(value.frames) : end(failure)

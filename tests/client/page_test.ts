@@ -467,6 +467,37 @@ Deno.test("a page that comes back hears the answer to what it said when it went"
   await client.disconnect();
 });
 
+Deno.test("what a page says when it goes comes behind what is under way", async () => {
+  const page = new FakePage();
+  const slow = gate();
+  const stored: string[] = [];
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    fetch: async (url, init) => {
+      if (url.endsWith("/send") && !init.keepalive) await slow.promise;
+      return await setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, gateway, settle } = setup;
+  const { answers } = gateway;
+  answers["channel.publish"] = ({ id, channel }) => {
+    if (!stored.includes(id)) stored.push(id);
+    const place = { event_id: id, epoch: "e1", seq: stored.indexOf(id) + 1 };
+    return { type: "channel.published", channel, delivered: 0, ...place };
+  };
+  await client.connect();
+  const first = client.publish("a", 1, { id: "first" });
+  await settle();
+  const last = client.publish("a", 2, { id: "last" });
+  page.unload();
+  await settle();
+  slow.open();
+  assertEquals([(await first).seq, (await last).seq], [1, 2]);
+  assertEquals(stored, ["first", "last"]);
+  await client.disconnect();
+});
+
 Deno.test("what could not be said when the page went is said when it is back", async () => {
   const page = new FakePage();
   let isLost = false;
