@@ -178,9 +178,8 @@ async function enter(name) {
   for (const post of shown.values()) show(post, post.own);
   log.scrollTop = log.scrollHeight;
   composer.elements.text.focus();
-  const reading = client.subscribe(CHANNEL, receive, { last: 50 });
   await client.connect();
-  await reading;
+  await client.subscribe(CHANNEL, receive, { last: 50 });
   await meet();
 }
 

@@ -107,6 +107,5 @@ document.getElementById("curl").textContent = `curl -X POST ${location.origin}/a
   {"channel": "${CHANNEL}", "data":
     {"title": "Disk", "text": "90 % full", "level": "warning"}}'`;
 show();
-const reading = client.subscribe(CHANNEL, receive);
 await client.connect();
-await reading;
+await client.subscribe(CHANNEL, receive);

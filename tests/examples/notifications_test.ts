@@ -58,6 +58,27 @@ Deno.test("notifications appear as they come, and those of an absence are counte
   await takePicture(again, "notifications");
 });
 
+Deno.test("a page whose gateway is not there for long has its notifications when it is", async () => {
+  await using served = startNotifications(0);
+  await using visit = await chromium.visit(BROKEN_NETWORK, { viewport: VIEWPORT });
+  const { context } = visit;
+  let isThere = false;
+  await context.routeWebSocket(/./, (socket) => {
+    if (isThere) socket.connectToServer();
+    else void socket.close({ code: 1006 });
+  });
+  await context.route(/\/api\/push\//, (route) => isThere ? route.continue() : route.abort());
+  await context.clock.install();
+  const page = await visit.open(served.url);
+  await page.getByText("connecting…").waitFor();
+  await context.clock.runFor(15_000);
+  isThere = true;
+  await context.clock.runFor(60_000);
+  await page.getByText("Connected over").waitFor();
+  await send(served.url, NOTES[0]);
+  await page.getByText("Backup finished").waitFor();
+});
+
 Deno.test("a notification sent with the form appears, and anything else that is published harms nothing", async () => {
   const args = ["run", "-A", "examples/notifications/main.ts", "0"];
   await using program = new RunningProgram(Deno.execPath(), args);
