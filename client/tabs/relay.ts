@@ -72,7 +72,7 @@ export class Relay {
     this.#parts.post({ down: "text", relay: this.id, to, text });
   });
   /** Subscriptions that the next connection begins with. */
-  readonly #wanted: Map<string, { readonly start: Start; readonly isLatest: boolean }> = new Map();
+  readonly #wanted: Map<string, Start> = new Map();
   #lastId = 0;
   /** The last status that a tab has said. */
   #status: Readonly<Record<string, unknown>> = {};
@@ -308,8 +308,8 @@ export class Relay {
       },
       isHeld: () => this.#isHeld,
       isOrdered: () => this.#upstream.isOrdered,
-      restart: (name, start, isLatest = false) => {
-        this.#wanted.set(name, { start, isLatest });
+      restart: (name, start) => {
+        this.#wanted.set(name, start);
         this.#upstream.lose("going_away", "The connection is made anew.");
       },
       tell: (tabs, text) => this.#tellText(tabs, text),
@@ -326,8 +326,8 @@ export class Relay {
     return {
       ...token !== undefined && { token },
       ...session_ttl !== undefined && { session_ttl },
-      subscriptions: [...this.#wanted].map(([channel, { start, isLatest }]) => {
-        this.#stream(channel).asked(start, isLatest);
+      subscriptions: [...this.#wanted].map(([channel, start]) => {
+        this.#stream(channel).asked(start);
         return { channel, ...start };
       }),
     };

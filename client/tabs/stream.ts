@@ -24,12 +24,8 @@ export interface StreamContext {
   isHeld(): boolean;
   /** Whether what comes from the gateway comes in the order in which it was said. */
   isOrdered(): boolean;
-  /**
-   * Connects anew, with this subscription, as answers and messages come by different ways.
-   *
-   * @param isLatest as of {@linkcode Stream.asked}
-   */
-  restart(channel: string, start: Start, isLatest?: boolean): void;
+  /** Connects anew, with this subscription, as answers and messages come by different ways. */
+  restart(channel: string, start: Start): void;
   /** Tells tabs; `text` is a frame. */
   tell(tabs: Iterable<Tab>, text: string): void;
   /** Something is to be acknowledged, at the end of this turn. */
@@ -99,10 +95,6 @@ export class Stream {
   #isWhole = false;
   #epoch: string | undefined;
   #earlier: readonly Era[] | undefined;
-  /** Whether that is the epoch of the log now: one that is neither this one nor an earlier one has ended. */
-  #isLatest = false;
-  /** Epoch that the gateway was asked to go back to, which may have ended. */
-  #askedFor: string | undefined;
   #stored = false;
   /** Highest number received since the last foothold, and at all. */
   #seq = 0;
@@ -164,10 +156,9 @@ export class Stream {
     this.#next();
   }
 
-  /** The gateway was asked with the connection. @param isLatest whether it goes back within the log of now */
-  asked(start: Start, isLatest = false): void {
+  /** The gateway was asked with the connection. */
+  asked(start: Start): void {
     this.#state = "asked";
-    this.#askedFor = isLatest ? undefined : start.since?.epoch;
     this.#isWhole = start.all === true;
   }
 
@@ -176,7 +167,6 @@ export class Stream {
     const isBack = this.#epoch !== undefined;
     this.#state = "flowing";
     if (epoch !== this.#epoch) this.#continue(epoch, seq, earlier);
-    this.#isLatest = epoch !== this.#askedFor || earlier !== undefined;
     // All that is not settled by the position comes again.
     if (isBack) this.#settled = new RangeSet();
     this.#stored = stored;
@@ -348,16 +338,14 @@ export class Stream {
 
   /** Where the gateway must go back to for `start`; `undefined` if it need not. */
   #back(start: Start): Start | undefined {
-    const { position, ...history } = start;
+    const { position, ...asked } = start;
+    const history = this.#isLost(start) ? { all: true } : asked;
     if (Object.keys(history).length > 0) {
       return this.#hereFrom(history) === undefined ? history : undefined;
     }
     if (!position) return undefined;
     const { epoch, seq, open = [] } = position;
     const known = this.#known(position);
-    if (known === undefined && this.#isOver()) {
-      return this.#hereFrom({ all: true }) === undefined ? { all: true } : undefined;
-    }
     // What it has not settled may be refused, and waited for.
     const missing = [...new RangeSet(open)]
       .find((n) => n <= Math.min(known ?? 0, this.#gone) && !this.#flight.has(n));
@@ -377,11 +365,13 @@ export class Stream {
   }
 
   /**
-   * Whether a position that means nothing here is lost. Where answers and messages come by different
-   * ways that is not for the gateway to say: two tabs would ask it to connect anew in turns.
+   * Whether a place that means nothing here is lost. Where answers and messages come by different ways
+   * that is not for the gateway to say: two tabs would ask it to connect anew in turns.
    */
-  #isOver(): boolean {
-    return this.#isLatest && !this.#context.isOrdered();
+  #isLost({ position, since, last, all }: Start): boolean {
+    if (this.#context.isOrdered() || last !== undefined || all) return false;
+    if (since) return since.epoch !== this.#epoch;
+    return position !== undefined && this.#known(position) === undefined;
   }
 
   /** The number that a position means in the present epoch, if it means anything there. */
@@ -396,10 +386,9 @@ export class Stream {
     const isHistory = Object.keys(history).length > 0;
     const isFirst = this.#views.size === 0;
     const known = position && !isHistory ? this.#known(position) : undefined;
-    const isLost = position !== undefined && !isHistory && known === undefined;
+    const isLost = from === undefined && this.#isLost(start);
     const done = new RangeSet();
-    const whole = isLost && this.#isOver() ? this.#gone : undefined;
-    let seq = known ?? from ?? (isHistory ? this.#hereFrom(history) : whole) ?? this.#top;
+    let seq = known ?? from ?? (isLost ? this.#gone : this.#hereFrom(history)) ?? this.#top;
     if (isHistory) { for (const key of tab.own) if (isOf(this.channel, key)) tab.own.delete(key); }
     const isHeir = isFirst && !position && !isHistory;
     if (isHeir) seq = this.#low();
@@ -458,10 +447,7 @@ export class Stream {
     const back = since?.epoch === this.#epoch
       ? { since: { ...since!, seq: Math.min(since!.seq, low) } }
       : start;
-    if (!isOrdered) {
-      const isLatest = this.#isLatest && back.since?.epoch === this.#epoch;
-      return this.#context.restart(this.channel, back, isLatest);
-    }
+    if (!isOrdered) return this.#context.restart(this.channel, back);
     // On one connection a second subscription alone would change nothing.
     this.#context.send({ type: "channel.unsubscribe", channel: this.channel });
     this.#subscribe(back, asking);
@@ -494,7 +480,6 @@ export class Stream {
       open.dropAbove(base);
     }
     this.#epoch = epoch;
-    this.#isLatest = true;
     this.#gap = undefined;
     this.#seq = era ? Math.min(this.#seq, base) : seq;
     this.#top = era ? Math.min(this.#top, base) : seq;

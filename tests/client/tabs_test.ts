@@ -765,6 +765,37 @@ for (const who of ["a client", "a tab"]) {
   });
 }
 
+for (const transport of ["sse", "longpoll"] as const) {
+  Deno.test(`a tab that starts in an epoch that has ended and one that flows settle on one connection (${transport})`, async () => {
+    await using served = await startGateway();
+    for (const n of upTo(3)) await served.gateway.publish("a", n);
+    const browser = new TabBrowser();
+    let connections = 0;
+    const options: ClientOptions = {
+      transports: [transport],
+      fetch: (url, init) => {
+        if (url.endsWith("/register")) connections++;
+        return fetch(url, init);
+      },
+      reconnectDelay: { max: 0.1 },
+    };
+    const first = await open(browser, served.ws, options);
+    const late = browser.open().client(served.ws, options);
+    const whole: unknown[] = [];
+    late.on("gap", ({ reason }) => whole.push(reason));
+    await late.connect();
+    const since = { epoch: "ended", seq: 50 };
+    await late.subscribe("a", ({ data }) => whole.push(data), { since });
+    await served.gateway.publish("a", 4);
+    await until(() => whole.includes(4) && first.got.includes(4), "both have the last");
+    assertEquals([first.got, whole], [[4], ["epoch", 1, 2, 3, 4]]);
+    assertEquals(connections, 2);
+    await late.disconnect();
+    await close([first]);
+    browser.closeAll();
+  });
+}
+
 Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
   const stream = new Stream("a", {
     send() {},
