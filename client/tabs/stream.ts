@@ -167,6 +167,8 @@ export class Stream {
     const isBack = this.#epoch !== undefined;
     this.#state = "flowing";
     if (epoch !== this.#epoch) this.#continue(epoch, seq, earlier);
+    // What has not come is above all that has.
+    const low = isBack ? this.#low() : seq;
     // All that is not settled by the position comes again.
     if (isBack) this.#settled = new RangeSet();
     this.#stored = stored;
@@ -177,7 +179,6 @@ export class Stream {
     this.#asking = undefined;
     const isFirst = asking !== undefined && asking.from === undefined;
     if (isFirst) asking.from = seq;
-    const low = this.#low();
     const early = this.#early.splice(0);
     // Going back must not pass over what other tabs have not settled.
     if (isFirst && low < seq) return this.#rewind({ since: { epoch, seq: low } }, asking);

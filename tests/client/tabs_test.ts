@@ -796,6 +796,25 @@ for (const transport of ["sse", "longpoll"] as const) {
   });
 }
 
+Deno.test("a tab that asks for little history takes nothing from one that asks for more at the same time", async () => {
+  await using served = await startGateway();
+  for (const n of upTo(3)) await served.gateway.publish("a", n);
+  const browser = new TabBrowser();
+  const asked = [{ all: true }, { last: 2 }, { last: 1 }];
+  const clients = asked.map(() => browser.open().client(served.ws));
+  for (const client of clients) await client.connect();
+  const got: unknown[][] = asked.map(() => []);
+  await Promise.all(clients.map((client, i) => {
+    return client.subscribe("a", ({ data }) => got[i].push(data), asked[i]);
+  }));
+  await served.gateway.publish("a", 4);
+  await until(() => got.every((each) => each.includes(4)), "all have the last");
+  assertEquals(got[0], upTo(4));
+  assertEquals(got[1].slice(-3), [2, 3, 4]);
+  await Promise.all(clients.map((client) => client.disconnect()));
+  browser.closeAll();
+});
+
 Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
   const stream = new Stream("a", {
     send() {},
