@@ -366,13 +366,15 @@ export class Stream {
   }
 
   /**
-   * Whether a place that means nothing here is lost. Where answers and messages come by different ways
-   * that is not for the gateway to say: two tabs would ask it to connect anew in turns.
+   * Whether a place means nothing here, and is lost. That is not for the gateway to say: it would take
+   * the other tabs along to that place, and tell them of the gap.
    */
   #isLost({ position, since, last, all }: Start): boolean {
-    if (this.#context.isOrdered() || last !== undefined || all) return false;
-    if (since) return since.epoch !== this.#epoch;
-    return position !== undefined && this.#known(position) === undefined;
+    if (last !== undefined || all) return false;
+    // To go back to an earlier epoch gives another one: a tab that asks anew would ask for it again.
+    if (since && !this.#context.isOrdered()) return since.epoch !== this.#epoch;
+    const place = since ?? position;
+    return place !== undefined && this.#known(place) === undefined;
   }
 
   /** The number that a position means in the present epoch, if it means anything there. */
@@ -387,7 +389,7 @@ export class Stream {
     const isHistory = Object.keys(history).length > 0;
     const isFirst = this.#views.size === 0;
     const known = position && !isHistory ? this.#known(position) : undefined;
-    const isLost = from === undefined && this.#isLost(start);
+    const isLost = (from === undefined || this.#context.isOrdered()) && this.#isLost(start);
     const done = new RangeSet();
     let seq = known ?? from ?? (isLost ? this.#gone : this.#hereFrom(history)) ?? this.#top;
     if (isHistory) { for (const key of tab.own) if (isOf(this.channel, key)) tab.own.delete(key); }
