@@ -421,10 +421,10 @@ export class Stream {
     // What came again stands behind newer ones.
     for (const [n, entry] of [...this.#flight].sort(([a], [b]) => a - b)) {
       if (entry.key !== undefined && tab.own.has(entry.key)) done.add(n);
-      // Where the gateway went back everything comes again, and in order.
+      // Where the gateway went back everything behind comes again, and in order.
       if (!done.has(n) && from === undefined) {
         entry.waiting.add(tab);
-        this.#context.tell([tab], entry.text);
+        if (n <= this.#seq) this.#context.tell([tab], entry.text);
       } else if (isFirst && done.has(n)) this.#conclude(n, entry);
     }
   }

@@ -816,6 +816,31 @@ Deno.test("a tab that asks for little history takes nothing from one that asks f
   browser.closeAll();
 });
 
+Deno.test("tabs that ask for everything get it in order, beside one that holds some of it", async () => {
+  await using served = await startGateway();
+  for (const n of upTo(4)) await served.gateway.publish("a", n);
+  const browser = new TabBrowser();
+  const clients = upTo(3).map(() => browser.open().client(served.ws));
+  for (const client of clients) await client.connect();
+  const [holds, ...whole] = clients;
+  const held = Promise.withResolvers<void>();
+  const holding = Promise.withResolvers<void>();
+  await holds.subscribe("a", () => {
+    holding.resolve();
+    return held.promise;
+  }, { last: 2 });
+  await holding.promise;
+  const got: unknown[][] = whole.map(() => []);
+  await Promise.all(whole.map((client, i) => {
+    return client.subscribe("a", ({ data }) => got[i].push(data), { all: true });
+  }));
+  await until(() => got.every((each) => each.length === 4), "both have everything");
+  assertEquals(got, [upTo(4), upTo(4)]);
+  held.resolve();
+  await Promise.all(clients.map((client) => client.disconnect()));
+  browser.closeAll();
+});
+
 Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
   const stream = new Stream("a", {
     send() {},
