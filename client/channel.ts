@@ -30,6 +30,8 @@ export interface Channel extends Inbox {
   asking(): { channel: string } & Start;
   /** Asks for it, where that makes sense. */
   ask(): void;
+  /** What came before the answer: over HTTP the one may overtake the other. */
+  early: Incoming[];
   /** Takes what the gateway says to that. */
   answer(reply: Incoming): void;
   /** Itself if it flows; a frame that comes before that is kept until then. */
@@ -64,8 +66,6 @@ export function channelOf(session: Session, name: string, start: Start): Channel
   /** Who waits for it to flow. */
   const waiting: Set<Deferred<void>> = new Set();
   const members: Set<Member> = new Set();
-  /** What came before the answer: over HTTP the one may overtake the other. */
-  let early: Incoming[] = [];
   /** Whether the gateway may know of the subscription. */
   let isTold = false;
   /** Whether the gateway had a position of it before this object asked, which nobody has given up. */
@@ -77,7 +77,6 @@ export function channelOf(session: Session, name: string, start: Start): Channel
 
   const begin = (frame: Incoming & { epoch: string; seq: number }): void => {
     const { epoch, seq, earlier } = frame;
-    const isNew = !channel.position();
     channel.state = "flowing";
     isStored ||= !channel.isProved && frame.stored === true;
     channel.isProved = true;
@@ -89,17 +88,13 @@ export function channelOf(session: Session, name: string, start: Start): Channel
     channel.restore({ epoch, floor: seq, settled: [] });
     channel.refuseAgain();
     for (const each of waiting) each.resolve();
-    for (const frame of early.splice(0)) {
-      // An earlier subscription's message may be on its way still; numbers of another epoch say nothing.
-      const isStale = isNew && frame._redelivered !== true && frame.epoch === epoch &&
-        frame.seq as number <= seq;
-      if (!isStale) route(session, frame);
-    }
+    for (const frame of channel.early.splice(0)) route(session, frame);
   };
 
   const flow: Omit<Channel, keyof Inbox> = {
     name,
     members,
+    early: [],
     state: "unasked",
     asking() {
       channel.state = "asked";
@@ -137,7 +132,7 @@ export function channelOf(session: Session, name: string, start: Start): Channel
       if (channel.state === "flowing") return channel;
       if (channel.state === "asked") {
         // To leave one out would tell the gateway, with the next position, that it is settled.
-        const isTooMuch = early.push(frame) > MAX_EARLY + 2 * session.terms.window;
+        const isTooMuch = channel.early.push(frame) > MAX_EARLY + 2 * session.terms.window;
         if (isTooMuch) session.abandon("Too much came before an answer.");
       }
       return undefined;
@@ -176,7 +171,7 @@ export function channelOf(session: Session, name: string, start: Start): Channel
       channel.state = "unasked";
       cancelRetry?.();
       cancelRetry = undefined;
-      early = [];
+      channel.early = [];
     },
     close(error, isWanted) {
       for (const each of waiting) each.reject(error);

@@ -38,6 +38,9 @@ export function channelsOf(session: Session): Channels & Room {
   const sayLeave = (channel: string, left: Deferred<void>): void =>
     session.askOnce({ type: "channel.unsubscribe", channel }, (reply) => {
       left.resolve();
+      // What has come, or is on its way over HTTP, is not of a subscription that was asked for since.
+      channels.get(channel)?.early.splice(0);
+      session.link?.renew?.();
       // What the gateway cannot do now is asked for again over the next connection.
       if (leaving.get(channel) === left && !readError(reply)?.retry) leaving.delete(channel);
     });

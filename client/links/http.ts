@@ -187,7 +187,7 @@ export function openHttp(
       const body = JSON.stringify({ poll_token, timeout: POLL_TIMEOUT, positions });
       isRenewed = false;
       const isEmpty = !await (streams ? stream : poll)(body);
-      const isSoon = isEmpty && clock.now() - begun < TOO_SOON;
+      const isSoon = isEmpty && !isRenewed && clock.now() - begun < TOO_SOON;
       if (isSoon && wasSoon) await pause(TOO_SOON);
       wasSoon = isSoon;
       // Of what was lost the next positions must tell: those of new subscriptions, too, which are

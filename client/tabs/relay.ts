@@ -407,6 +407,9 @@ export class Relay {
       case "channel.gap":
         if (isGap(frame)) stream?.gap(frame);
         return;
+      case "channel.unsubscribed":
+        stream?.ended();
+        return this.#upstream.renew();
       case "presence_diff":
         if (stream) this.#tell(stream.tabs, frame);
         return;

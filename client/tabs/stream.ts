@@ -187,11 +187,14 @@ export class Stream {
     if (isBack) return;
     for (const { frame, key } of early) {
       if (frame.type === "channel.epoch") this.follow(frame);
-      // Numbers of another epoch say nothing of the answer.
-      else if (frame.epoch === epoch && frame.seq <= seq && !("_redelivered" in frame)) continue;
       else if (frame.type === "channel.gap") this.gap(frame);
       else this.receive(frame, key);
     }
+  }
+
+  /** What came before the answer was of a subscription that has ended by now. */
+  ended(): void {
+    this.#early = [];
   }
 
   /** The gateway has refused. @returns the questions that this concerns */

@@ -94,6 +94,11 @@ export class Upstream {
     this.#link?.flush();
   }
 
+  /** Lets go of what is on its way over HTTP: it comes again where it is wanted. */
+  renew(): void {
+    this.#link?.renew?.();
+  }
+
   /** The gateway is to say something soon. */
   expect(): void {
     if (!this.#link) return;

@@ -841,6 +841,32 @@ Deno.test("tabs that ask for everything get it in order, beside one that holds s
   browser.closeAll();
 });
 
+for (const transport of ["websocket", "sse", "longpoll"] as const) {
+  Deno.test(`what is on its way when a channel is left comes before nothing that is asked for next (${transport})`, async () => {
+    await using served = await startGateway();
+    const options = { transports: [transport] };
+    const browser = new TabBrowser();
+    await using alone = new PushClient(served.ws, options);
+    await using tab = browser.open().client(served.ws, options);
+    for (const [client, channel] of [[alone, "a"], [tab, "b"]] as const) {
+      await client.connect();
+      const before: unknown[] = [];
+      await client.subscribe(channel, ({ data }) => before.push(data));
+      await served.gateway.publish(channel, 1);
+      await until(() => before.length === 1, "the first has come");
+      const rest = Promise.all([2, 3, 4].map((n) => served.gateway.publish(channel, n)));
+      void client.unsubscribe(channel);
+      const got: unknown[] = [];
+      await client.subscribe(channel, ({ data }) => got.push(data), { all: true });
+      await rest;
+      await until(() => got.length === 4, "all have come");
+      assertEquals(got, upTo(4));
+      await client.disconnect();
+    }
+    browser.closeAll();
+  });
+}
+
 Deno.test("what is settled while the gateway goes back is not acknowledged for the tab that asked for it", () => {
   const stream = new Stream("a", {
     send() {},
