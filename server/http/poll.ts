@@ -17,8 +17,10 @@ export interface PollContext {
 /** One route under `/api/push/poll/`. */
 export type PollRoute = (context: PollContext, visitor: Visitor, body: Body) => Promise<Response>;
 
-/** Milliseconds that a poll is held even if it does not want to wait: what is there has to be read. */
+/** Milliseconds that a poll is held even if it does not want to wait… */
 const SHORTEST_HOLD = 50;
+/** …and at most, where there is something that has to be read first: the next one would find it unread, too. */
+const READING_HOLD = 5_000;
 
 /** The routes by name, all `POST`. */
 export const POLL_ROUTES: { readonly [name: string]: PollRoute } = {
@@ -44,13 +46,17 @@ function messages(
   const { longPollTimeout } = hub.context.settings.polling;
   const asked = secondsField(frame, "timeout", 86_400);
   const wanted = Math.min(asked === undefined ? Infinity : asked * 1000, longPollTimeout);
-  const timeout = Math.max(wanted, SHORTEST_HOLD);
   const positions = readPositions(frame, hub.context.settings.limits.maxChannels);
   return pollers.request(pollToken(frame), async (poller) => {
     const { session, connection } = poller;
     adoptPositions(poller, positions);
+    const timeout = Math.max(wanted, SHORTEST_HOLD);
+    const reading = {
+      patience: Math.min(READING_HOLD, longPollTimeout) - timeout,
+      goesOn: () => session.isReading,
+    };
     const fill = (atOnce: boolean) => atOnce ? session.pump() : hub.drained(session);
-    return jsonText(await connection.poll(timeout, request, fill));
+    return jsonText(await connection.poll(timeout, request, fill, reading));
   }, { polls: true, size: text.length });
 }
 

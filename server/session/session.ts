@@ -173,6 +173,12 @@ export class Session
     return this.#subscriptions.get(name)?.isLive ?? false;
   }
 
+  /** Whether something for its client is being read. */
+  get isReading(): boolean {
+    for (const { isReading } of this.#subscriptions.values()) if (isReading) return true;
+    return false;
+  }
+
   /** Whether its client has something to acknowledge. */
   get isAwaited(): boolean {
     for (const { isLive, outstanding } of this.#subscriptions.values()) {

@@ -106,6 +106,13 @@ export class Subscription implements Pumped, Timed {
   get flight(): Flight | undefined {
     return this.#flight;
   }
+  /** Whether the message that it may send next has to be read from the log first. */
+  get isReading(): boolean {
+    const { sent, epoch } = this.#cursor;
+    const { channel } = this;
+    const isBehind = this.#live && epoch === channel.epoch && sent < channel.head;
+    return isBehind && this.#room > 0 && channel.entryAt(sent + 1) === undefined;
+  }
   /** Messages sent and not settled. */
   get outstanding(): number {
     return this.#cursor.outstanding;

@@ -50,6 +50,14 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
+/** What is being read for a poll whose time has run out. */
+export interface Reading {
+  /** Milliseconds that are waited for it. */
+  readonly patience: number;
+  /** Whether something is. */
+  goesOn(): boolean;
+}
+
 /** Where a poller's stream comes from. */
 export interface StreamSource {
   /**
@@ -98,6 +106,8 @@ const MAX_NOTICES = 1000;
  * be lost, and who comes back hears them again.
  */
 const MOST_NOTICES = 2000;
+/** Milliseconds after which it is asked again whether something is being read. */
+const READING_CHECK = 50;
 /** How a notice begins that is told again for as long as the client does not seem to have heard it. */
 const BARRED = '{"type":"error","code":"forbidden"';
 
@@ -165,8 +175,14 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
    * has gone.
    *
    * @param fill pumps the session; at once if the answer is about to leave
+   * @param reading what is waited for a little longer
    */
-  poll(timeout: number, asking: Asking, fill: (atOnce: boolean) => void): string | Promise<string> {
+  poll(
+    timeout: number,
+    asking: Asking,
+    fill: (atOnce: boolean) => void,
+    reading: Reading,
+  ): string | Promise<string> {
     const { clock, answers } = this.#terms;
     // What gathered for an earlier poll goes to this one: the earlier one's client may be gone.
     this.#release();
@@ -186,7 +202,11 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
       return answers.of([]);
     }
     const gone = () => this.#release();
-    const cancelTimeout = clock.schedule(timeout, gone);
+    const late = (patience: number) => {
+      if (patience <= 0 || !reading.goesOn()) return gone();
+      cancelTimeout = clock.schedule(READING_CHECK, () => late(patience - READING_CHECK));
+    };
+    let cancelTimeout = clock.schedule(timeout, () => late(reading.patience));
     signal.addEventListener("abort", gone);
     return waiting.hold(() => {
       cancelTimeout();

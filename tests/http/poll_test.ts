@@ -103,6 +103,39 @@ Deno.test("a poll that does not want to wait gets what is there, also from the l
   assertEquals(await again.poll(0), []);
 });
 
+Deno.test("a poll that does not want to wait gets what is there, also from a store that is slow to read", async () => {
+  const clock = new SocketClock();
+  const { push } = resolveOptions(QUIET);
+  const random = seededRandom(1).bytes;
+  const store = new MemoryStore({
+    retention: retentionOf(push),
+    limits: storeLimitsOf(push),
+    random,
+  });
+  const reading = Promise.withResolvers<void>();
+  const isRead = Promise.withResolvers<void>();
+  const read = store.read.bind(store);
+  store.read = async (channel, after, ...more) => {
+    // Where the log begins and ends is known at once.
+    if (after === Number.MAX_SAFE_INTEGER) return await read(channel, after, ...more);
+    reading.resolve();
+    await isRead.promise;
+    return await read(channel, after, ...more);
+  };
+  await using gateway = await startGateway(QUIET, { clock, store });
+  const ann = await subscribed(gateway.http, "news", "ann");
+  await ann.post("unregister");
+  await gateway.gateway.publish("news", 1);
+  const again = await subscribed(gateway.http, "news", "ann");
+  const answer = again.poll(0);
+  await reading.promise;
+  // The poll is held, and held again.
+  await clock.scheduled(50);
+  isRead.resolve();
+  assertEquals(data(await answer), [1]);
+  assertEquals(await again.poll(0), []);
+});
+
 Deno.test("a second poll of one token wins: the first is answered empty at once", async () => {
   const clock = new SocketClock();
   await using gateway = await startGateway(QUIET, { clock });

@@ -18,11 +18,12 @@ function make(maxBatchSize = 3, maxChannels = 128, maxBufferedBytes = 2 ** 22) {
   const terms = pollTerms({ clock, turn, maxBatchSize, maxChannels, maxBufferedBytes });
   const connection = new LongPollConnection(terms, (code) => closes.push(code));
   const aborted = new AbortController();
+  const reading = { patience: 5000, isOn: false, goesOn: () => reading.isOn };
   const poll = async (
     { signal }: AbortController = aborted,
     fill: (atOnce: boolean) => void = () => {},
-  ) => JSON.parse(await connection.poll(1000, { signal }, fill)).messages;
-  return { clock, closes, connection, aborted, poll };
+  ) => JSON.parse(await connection.poll(1000, { signal }, fill, reading)).messages;
+  return { clock, closes, connection, aborted, poll, reading };
 }
 
 Deno.test("LongPollConnection: it takes messages only while a poll waits, and a batch at most", async () => {
@@ -72,6 +73,20 @@ Deno.test("LongPollConnection: a poll is answered empty when its time has run ou
   assert(connection.isWaiting);
   await clock.advance(1);
   assertEquals(await answer, []);
+});
+
+Deno.test("LongPollConnection: a poll waits for what is being read, and no longer than that may take", async () => {
+  const { connection, poll, clock, reading } = make();
+  reading.isOn = true;
+  for (const end of [() => reading.isOn = false, () => {}]) {
+    const answer = poll();
+    await clock.advance(5_950);
+    assert(connection.isWaiting);
+    end();
+    await clock.advance(50);
+    assertEquals([await answer, clock.pending], [[], 0]);
+    reading.isOn = true;
+  }
 });
 
 Deno.test("LongPollConnection: a notice that comes between two polls is in the next", async () => {
