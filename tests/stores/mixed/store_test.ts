@@ -12,7 +12,7 @@ let cases = 0;
 // Sessions are in the node: two handles of one case are handles on the same node's memory.
 storeSuite({
   name: "MixedStore",
-  start: Date.now(),
+  start: Date.now,
   open: (terms) => {
     const settings = redisSettings({ port: redis.port, prefix: `case${++cases}:` });
     const data = new MixedData();

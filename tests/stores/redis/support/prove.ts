@@ -16,7 +16,7 @@ export function proveRedisStore(
   storeSuite({
     name,
     nodes: true,
-    start: Date.now(),
+    start: Date.now,
     open: (terms) => {
       const settings = redisSettings({ ...redis, prefix: `case${++cases}:` });
       const a = new RedisStore({ ...terms, settings });
