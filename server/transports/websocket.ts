@@ -173,9 +173,13 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
       this.#room -= text.length;
       this.#share -= count;
       turn.sends(before === undefined ? 1 : 0, text.length);
-    } else if (this.#room >= 0) {
-      const isLarge = text.length > maxBufferedBytes / (2 * UNIT_BYTES);
-      this.#room = isLarge ? -text.length : Math.max(this.#room - text.length, 0);
+    } else {
+      // What was beyond has left.
+      if (this.#room < 0 && this.#isEmpty) this.#room = 0;
+      if (this.#room >= 0) {
+        const isLarge = text.length > maxBufferedBytes / (2 * UNIT_BYTES);
+        this.#room = isLarge ? -text.length : Math.max(this.#room - text.length, 0);
+      }
     }
     if (!this.#batching && this.#socket.sendAll === undefined) {
       return this.#write(text);
@@ -283,6 +287,11 @@ export class WebSocketConnection implements Connection, Flushed, Buffering {
     // Where nothing else comes, only so is a reader found out that has stopped.
     if (parked === undefined && bufferedAmount > this.#mostAhead) this.#park(bufferedAmount);
     return true;
+  }
+
+  /** Whether nothing waits. */
+  get #isEmpty(): boolean {
+    return this.#gathered === undefined && this.#socket.bufferedAmount === 0;
   }
 
   /** Characters that it was sent beyond its room. */

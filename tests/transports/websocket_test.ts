@@ -201,6 +201,19 @@ Deno.test("WebSocketConnection: one answer may be more than may wait, and who re
   }
 });
 
+Deno.test("WebSocketConnection: each answer may be more than may wait where nothing does, also one that is longer than the last", () => {
+  for (const batching of [false, true]) {
+    const { connection, socket } = make(batching);
+    for (const size of [LIMIT, 9 * LIMIT]) {
+      connection.send(`"${"x".repeat(size)}"`, 0);
+      socket.bufferedAmount = size;
+      connection.flush();
+      assertEquals(socket.closes, []);
+      socket.bufferedAmount = 0;
+    }
+  }
+});
+
 Deno.test("WebSocketConnection: a turn that brings more than the limit beside one answer ends it", () => {
   const { connection, socket } = make(true);
   connection.send(`"${"x".repeat(LIMIT)}"`, 0);
