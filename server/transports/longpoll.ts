@@ -50,9 +50,9 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
-/** What is being read for a poll whose time has run out. */
+/** What is being read for a poll whose time has run out, or that has notices. */
 export interface Reading {
-  /** Milliseconds that are waited for it. */
+  /** Milliseconds that are waited for it beyond the time of the poll. */
   readonly patience: number;
   /** Whether something is. */
   goesOn(): boolean;
@@ -192,7 +192,8 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     // Where some notice has come between any two polls, messages would wait for ever.
     fill(this.#frames.length > 0);
     if (this.#waiting !== waiting) return waiting.answer ?? answers.of([]);
-    if (this.#frames.length > 0) {
+    const hasNotices = this.#frames.length > 0;
+    if (hasNotices && (this.#messages > 0 || !reading.goesOn())) {
       this.#waiting = undefined;
       return answers.of(this.#take());
     }
@@ -203,10 +204,12 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
     }
     const gone = () => this.#release();
     const late = (patience: number) => {
-      if (patience <= 0 || !reading.goesOn()) return gone();
+      if (patience <= 0 || !reading.goesOn()) return this.#release(this.#take());
       cancelTimeout = clock.schedule(READING_CHECK, () => late(patience - READING_CHECK));
     };
-    let cancelTimeout = clock.schedule(timeout, () => late(reading.patience));
+    // Notices wait for nothing but that.
+    const first = hasNotices ? Math.min(timeout, READING_CHECK) : timeout;
+    let cancelTimeout = clock.schedule(first, () => late(reading.patience + timeout - first));
     signal.addEventListener("abort", gone);
     return waiting.hold(() => {
       cancelTimeout();

@@ -103,8 +103,8 @@ Deno.test("a poll that does not want to wait gets what is there, also from the l
   assertEquals(await again.poll(0), []);
 });
 
-Deno.test("a poll that does not want to wait gets what is there, also from a store that is slow to read", async () => {
-  const clock = new SocketClock();
+/** A store that waits with what it is asked to read; where a log begins and ends it tells at once. */
+function slowStore() {
   const { push } = resolveOptions(QUIET);
   const random = seededRandom(1).bytes;
   const store = new MemoryStore({
@@ -116,12 +116,17 @@ Deno.test("a poll that does not want to wait gets what is there, also from a sto
   const isRead = Promise.withResolvers<void>();
   const read = store.read.bind(store);
   store.read = async (channel, after, ...more) => {
-    // Where the log begins and ends is known at once.
     if (after === Number.MAX_SAFE_INTEGER) return await read(channel, after, ...more);
     reading.resolve();
     await isRead.promise;
     return await read(channel, after, ...more);
   };
+  return { store, reading, isRead };
+}
+
+Deno.test("a poll that does not want to wait gets what is there, also from a store that is slow to read", async () => {
+  const clock = new SocketClock();
+  const { store, reading, isRead } = slowStore();
   await using gateway = await startGateway(QUIET, { clock, store });
   const ann = await subscribed(gateway.http, "news", "ann");
   await ann.post("unregister");
@@ -134,6 +139,28 @@ Deno.test("a poll that does not want to wait gets what is there, also from a sto
   isRead.resolve();
   assertEquals(data(await answer), [1]);
   assertEquals(await again.poll(0), []);
+});
+
+Deno.test("what has to be read comes with the next poll, also where a notice has come before it", async () => {
+  const clock = new SocketClock();
+  const { store, reading, isRead } = slowStore();
+  await using gateway = await startGateway({}, { clock, store });
+  const ann = await subscribed(gateway.http, "lobby", "ann");
+  await ann.post("unregister");
+  await gateway.gateway.publish("lobby", 1);
+  const again = await subscribed(gateway.http, "lobby", "ann");
+  await using bob = await WireClient.open(`${gateway.ws}?client_id=bob`);
+  await bob.subscribe("lobby");
+  await clock.advance(1_000);
+  await using zoe = await WireClient.open(`${gateway.ws}?client_id=zoe`);
+  await zoe.subscribe("lobby");
+  await clock.advance(1_000);
+  await bob.next("presence_join");
+  const answer = again.poll();
+  await reading.promise;
+  isRead.resolve();
+  const came = (await answer).map(({ type }) => type);
+  assertEquals([came.at(0), came.at(-1)], ["presence_join", "channel_message"]);
 });
 
 Deno.test("a second poll of one token wins: the first is answered empty at once", async () => {

@@ -262,7 +262,8 @@ Deno.test("a poller that comes to another node without a right it had is told, a
   for (const channel of ["a", "b"]) await poller.must(one, "subscribe", { channel });
   rights.delete("subscribe a");
   for (const channel of ["a", "b"]) await one.gateway.publish(channel, channel);
-  const got = [...await poller.next(two), ...await poller.next(two)];
+  const got = await poller.next(two);
+  while (got.length < 2) got.push(...await poller.next(two));
   assertEquals(got.map(({ code, data }) => code ?? data), ["forbidden", "b"]);
   rights.add("subscribe a");
   await two.gateway.publish("a", "later");
