@@ -106,12 +106,21 @@ export class Subscription implements Pumped, Timed {
   get flight(): Flight | undefined {
     return this.#flight;
   }
-  /** Whether the message that it may send next has to be read from the log first. */
+  /** Whether a message that it may send has to be read from the log first. */
   get isReading(): boolean {
-    const { sent, epoch } = this.#cursor;
+    const { sent, epoch, outstanding } = this.#cursor;
     const { channel } = this;
-    const isBehind = this.#live && epoch === channel.epoch && sent < channel.head;
-    return isBehind && this.#room > 0 && channel.entryAt(sent + 1) === undefined;
+    if (!this.#live || epoch !== channel.epoch) return false;
+    const isBehind = sent < channel.head && this.#room > 0;
+    if (isBehind && channel.entryAt(sent + 1) === undefined) return true;
+    if (outstanding >= this.#context.settings.delivery.window) return false;
+    const now = this.#context.wheel.time;
+    for (const [seq, late] of this.#cursor.late()) {
+      if (seq > sent) break;
+      const isDue = !late.inFlight && late.due <= now && late.redriven === undefined;
+      if (isDue && channel.entryAt(seq) === undefined) return true;
+    }
+    return false;
   }
   /** Messages sent and not settled. */
   get outstanding(): number {

@@ -141,6 +141,25 @@ Deno.test("a poll that does not want to wait gets what is there, also from a sto
   assertEquals(await again.poll(0), []);
 });
 
+Deno.test("a poll that does not want to wait gets what is to come again, also from a store that is slow to read", async () => {
+  const clock = new SocketClock();
+  const { store, reading, isRead } = slowStore();
+  await using gateway = await startGateway(QUIET, { clock, store });
+  const ann = await subscribed(gateway.http, "news", "ann");
+  await gateway.gateway.publish("news", 1);
+  const [{ event_id }] = await ann.poll(0);
+  await ann.post("nack", { event_id });
+  await ann.post("unregister");
+  const again = await subscribed(gateway.http, "news", "ann");
+  const answer = again.poll(0);
+  await reading.promise;
+  // The poll is held, and held again.
+  await clock.scheduled(50);
+  isRead.resolve();
+  assertEquals(data(await answer), [1]);
+  assertEquals(await again.poll(0), []);
+});
+
 Deno.test("what has to be read comes with the next poll, also where a notice has come before it", async () => {
   const clock = new SocketClock();
   const { store, reading, isRead } = slowStore();
