@@ -100,6 +100,8 @@ export class Session
   claim: Claim | undefined;
   /** Frames that the present connection understands. */
   wire: Wire = "fixed";
+  /** See {@linkcode Subscriber.isHeld}. */
+  isHeld = false;
   readonly #host: SessionHost;
   readonly #subscriptions = new SmallMap<string, Subscription>();
   /** Which subscription is pumped first: the one behind that which was sent something last. */
@@ -253,6 +255,7 @@ export class Session
   /** Takes the session from its connection: everything stops, positions stay. */
   suspend(): void {
     this.#connection = undefined;
+    this.isHeld = false;
     this.#ownRights?.suspended();
     for (const [name, subscription] of this.#subscriptions) {
       subscription.isBegun = false;
@@ -547,8 +550,14 @@ export class Session
     await (this.#returned ??= new Returned(this, this.#positions)).take(name, subscription);
   }
 
+  /** See {@linkcode Subscriber.goOn}. */
+  goOn(): void {
+    this.context.turn.goOn(this);
+  }
+
   /** Sends what can be sent, after the connection has drained: the first may take all that it takes. */
   pump(): void {
+    this.isHeld = false;
     const all = [...this.#subscriptions.values()];
     const first = this.#first;
     for (let i = 0; i < all.length; i++) {

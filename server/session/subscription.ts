@@ -22,6 +22,13 @@ export interface Subscriber {
   readonly connection: Connection | undefined;
   /** Frames that the connection understands. */
   readonly wire: Wire;
+  /**
+   * Whether the connection took nothing more, and not all were pumped since: a channel that always has
+   * something new would else come first, and take all, each time.
+   */
+  isHeld: boolean;
+  /** Pumps all its subscriptions soon. */
+  goOn(): void;
   /** Says that a position is to be stored soon. */
   changed(subscription: Subscription): void;
   /** Stores a position and what it gave up, in one step; resolves to whether that worked. */
@@ -351,7 +358,7 @@ export class Subscription implements Pumped, Timed {
     const { delivery } = this.#context.settings;
     while (true) {
       // Looked at also behind the last message: only so is a reader found out that has stopped with it.
-      const room = Math.min(connection.capacity, this.#room);
+      const room = Math.min(this.#takenBy(connection), this.#room);
       if (this.#cursor.sent >= channel.head) break;
       const bytes = delivery.windowBytes - this.#bytes;
       if (room <= 0 || (bytes <= 0 && this.#cursor.outstanding > 0)) break;
@@ -437,6 +444,16 @@ export class Subscription implements Pumped, Timed {
     this.#moved();
   }
 
+  /** How many messages the connection takes now from this channel. */
+  #takenBy({ capacity }: Connection): number {
+    if (capacity <= 0) this.#session.isHeld = true;
+    else if (this.#session.isHeld) {
+      this.#session.goOn();
+      return 0;
+    }
+    return capacity;
+  }
+
   #pumpLate(connection: Connection): void {
     const now = this.#context.wheel.time;
     const { window } = this.#context.settings.delivery;
@@ -444,7 +461,7 @@ export class Subscription implements Pumped, Timed {
       // Who has it, and nothing before it, would count what is before it as settled.
       if (seq > this.#cursor.sent) return;
       if (late.inFlight || late.due > now) continue;
-      if (connection.capacity <= 0 || this.#cursor.outstanding >= window) return;
+      if (this.#takenBy(connection) <= 0 || this.#cursor.outstanding >= window) return;
       const entry = late.redriven === undefined
         ? this.channel.entryAt(seq)
         : new Entry(this.channel.name, this.#cursor.epoch, late.redriven);

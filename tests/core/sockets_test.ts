@@ -180,3 +180,28 @@ Deno.test(
     await w.settle();
   }),
 );
+
+for (const channels of [["calm", "busy"], ["busy", "calm"]]) {
+  Deno.test(
+    `a channel with always more than a client's share holds back no other (${channels})`,
+    inWorld({ delivery: { enabled: false } }, async (w) => {
+      let text = "";
+      const { dialog, end } = connect(w, (more) => text += more);
+      for (const channel of channels) {
+        dialog.receive(JSON.stringify({ type: "channel.subscribe", channel }));
+      }
+      await w.settle();
+      const publish = (channel: string, data: unknown[]) =>
+        Promise.all(data.map((each) => w.hub.publish(channel, JSON.stringify(each), {})));
+      await publish("busy", numbers(1, 100));
+      await publish("calm", ["it is calm"]);
+      for (let n = 0; !text.includes("it is calm"); n++) {
+        assert(n < 100, "calm waits for ever");
+        await publish("busy", numbers(1, 100));
+        await w.clock.turn();
+      }
+      end();
+      await w.settle();
+    }),
+  );
+}
