@@ -128,6 +128,8 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   #messages = 0;
   /** Presence events among them. */
   #presence = 0;
+  /** Those among them that are told again, if there are any. */
+  #barred: Set<string> | undefined;
   /** Length of the texts that gathered. */
   #length = 0;
   #closed = false;
@@ -247,8 +249,12 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   /** See {@linkcode Connection.send}. */
   send(text: string, count: number): void {
     if (this.#closed) return;
-    // It has not left yet.
-    if (count === 0 && text.startsWith(BARRED) && this.#frames.includes(text)) return;
+    if (count === 0 && text.startsWith(BARRED)) {
+      const barred = this.#barred ??= new Set();
+      // It has not left yet.
+      if (barred.has(text)) return;
+      barred.add(text);
+    }
     const isPresence = mayBeLost(text, count);
     if (this.#streaming !== undefined) {
       if (isPresence && !this.#streaming.stream.takes(this.#length)) return;
@@ -329,6 +335,7 @@ export class LongPollConnection implements Connection, Flushed, StreamOwner {
   #take(): string[] {
     const frames = this.#frames;
     this.#frames = [];
+    this.#barred = undefined;
     this.#messages = this.#presence = 0;
     this.#length = 0;
     return frames;

@@ -96,6 +96,15 @@ Deno.test("LongPollConnection: a notice that comes between two polls is in the n
   assertEquals(clock.pending, 0);
 });
 
+Deno.test("LongPollConnection: a lost right waits once for each channel, however often it is told, and again once it has left", async () => {
+  const { connection, poll } = make();
+  const notices = ["a", "b"].map((channel) => ({ type: "error", code: "forbidden", channel }));
+  for (let n = 0; n < 2; n++) {
+    for (const notice of [...notices, ...notices]) connection.send(JSON.stringify(notice), 0);
+    assertEquals(await poll(), notices);
+  }
+});
+
 Deno.test("LongPollConnection: messages leave with a notice that came before the poll", async () => {
   const { connection, poll, aborted, clock } = make();
   connection.send('{"notice":1}', 0);
