@@ -114,7 +114,8 @@ export class Authorization {
       if (said === undefined) return this.#judge(identity, action, channel);
       throw new TypeError("authorize() returned something else than true, false or undefined");
     } catch (error) {
-      if (this.#answers.isStopped) throw error;
+      // Whatever the program says by now.
+      if (this.#answers.isStopped) throw new PushError("going_away");
       throw this.#failed(error, identity, action, channel);
     }
   }

@@ -115,6 +115,21 @@ Deno.test("a program that does not answer lets nobody in, after ten seconds", as
   assertEquals(clock.pending, 0);
 });
 
+Deno.test("once it has stopped, whatever a program says late is to be asked again elsewhere", async () => {
+  const failed = () => Promise.reject(new Error("Its database has gone."));
+  const vague = () => Promise.resolve("yes") as unknown as Promise<boolean>;
+  for (const authorize of [failed, vague, () => new Promise<boolean>(() => {})]) {
+    for (const stopsFirst of [true, false]) {
+      const by = authorization({ authorize });
+      if (stopsFirst) by.stop();
+      const asked = assertRejects(async () => await by.allows(ann, "publish", "a"), PushError);
+      by.stop();
+      assertEquals((await asked).code, "going_away");
+      assertEquals(clock.pending, 0);
+    }
+  }
+});
+
 Deno.test("a client's decisions are made once, until its rights may have changed", async () => {
   for (const late of [false, true]) {
     let asked = 0;
