@@ -196,11 +196,11 @@ export function openHttp(
     }
   };
 
-  /** The body of the next send, behind those frames; `undefined` if nothing waits. */
+  /** The body of the next send, behind those frames; `undefined` if nothing waits, or fits there. */
   const next = (before: readonly string[] = []): string | undefined => {
-    const frames = batch.take();
-    if (!token || !frames[0]) return undefined;
-    sent = [...before, ...frames];
+    const frames = batch.take(before);
+    if (!token || !frames[before.length]) return undefined;
+    sent = frames;
     return `{"poll_token":${JSON.stringify(token)},"frames":[${sent}]}`;
   };
 
@@ -210,21 +210,28 @@ export function openHttp(
     return pumped!;
   };
 
-  const sendAll = async (): Promise<boolean> => {
+  const sendAll = async (body = next()): Promise<boolean> => {
     isPumping = true;
     let isSent = true;
-    for (let body; isSent && (body = next());) isSent = await (sending = sendOne(body));
+    while (body && isSent) {
+      const frames = sent;
+      isSent = await (sending = sendOne(body));
+      // Whoever has taken them along goes on.
+      if (sent !== frames) return isSent;
+      body = next();
+    }
     sent = [];
     isPumping = false;
     return isSent;
   };
 
   const sendOne = async (body: string): Promise<boolean> => {
+    const frames = sent;
     let answer: Answer;
     // An answer that is lost is asked for again with the same frames.
     while (!(answer = await ask("poll/send", body)).value) {
-      if (isOpen) await stumble(answer);
-      if (!isOpen) return false;
+      if (isOpen && sent === frames) await stumble(answer);
+      if (!isOpen || sent !== frames) return false;
     }
     deliver(answer.value.frames);
     return true;
@@ -236,12 +243,8 @@ export function openHttp(
     flush() {
       isHiding = true;
       // Requests have no order: what is under way goes again, before what follows it.
-      for (let body; (body = next(sent));) {
-        // The page may come back.
-        void ask("poll/send", body).then(({ value, failure }) =>
-          value ? deliver(value.frames) : end(failure)
-        );
-      }
+      const body = next(sent);
+      if (body) pumped = sendAll(body);
       isHiding = false;
     },
     leave(goodbye, done) {

@@ -51,8 +51,8 @@ export interface LinkEvents {
 export interface Batch {
   /** Adds a frame, to be sent at the end of this turn. */
   add(frame: string): void;
-  /** Takes as many frames as may be sent together, at least one if there is one. */
-  take(): string[];
+  /** Takes as many frames as may be sent together, behind those; at least one if there is one. */
+  take(before?: readonly string[]): string[];
 }
 
 /** Gathers the frames of one turn of the event loop. @param send sends all that waits */
@@ -62,12 +62,13 @@ export function batchOf({ terms }: LinkSettings, send: () => void): Batch {
     add(frame) {
       if (frames.push(frame) === 1) queueMicrotask(send);
     },
-    take() {
-      let size = 0;
-      const end = frames.findIndex(({ length }, i) =>
-        (size += length + 1) > terms.maxFrameBytes / FRAME_PART && i > 0
+    take(before = []) {
+      let size = before.join().length;
+      let count = before.length;
+      const end = frames.findIndex(({ length }) =>
+        ++count > MAX_FRAMES || (size += length + 1) > terms.maxFrameBytes / FRAME_PART && count > 1
       );
-      return frames.splice(0, end < 0 ? MAX_FRAMES : Math.min(end, MAX_FRAMES));
+      return [...before, ...frames.splice(0, end < 0 ? count : end)];
     },
   };
 }

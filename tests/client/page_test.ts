@@ -520,3 +520,90 @@ Deno.test("what could not be said when the page went is said when it is back", a
   assertEquals((await publishing).seq, 1);
   await client.disconnect();
 });
+
+Deno.test("what a page says after it has gone comes behind what it said when it went", async () => {
+  const page = new FakePage();
+  const slow = gate();
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    fetch: async (url, init) => {
+      if (init.keepalive) await slow.promise;
+      return await setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, gateway, settle } = setup;
+  await client.connect();
+  const going = client.publish("a", 1, { id: "going" });
+  page.unload();
+  await settle();
+  const back = client.publish("a", 2, { id: "back" });
+  await settle();
+  slow.open();
+  await Promise.all([going, back]);
+  assertEquals(gateway.of("channel.publish").map(({ id }) => id), ["going", "back"]);
+  await client.disconnect();
+});
+
+Deno.test("what was under way when a page went is not said again behind what it said then", async () => {
+  const page = new FakePage();
+  const slow = gate();
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    fetch: async (url, init) => {
+      if (url.endsWith("/send") && !init.keepalive) await slow.promise;
+      return await setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, gateway, clock, settle } = setup;
+  await client.connect();
+  slow.open();
+  await client.subscribe("a", () => {});
+  const lost = gate();
+  slow.promise = lost.promise;
+  void client.unsubscribe("a");
+  await settle();
+  const subscribing = client.subscribe("a", () => {});
+  page.unload();
+  await subscribing;
+  slow.promise = Promise.resolve();
+  lost.fail(new TypeError("the page was frozen"));
+  await clock.advance(5000);
+  assertEquals(
+    gateway.heard.map(({ type }) => type).filter((type) => type.startsWith("channel.")),
+    ["channel.subscribe", "channel.unsubscribe", "channel.subscribe"],
+  );
+  await client.disconnect();
+});
+
+Deno.test("a page that goes says no more at once than a gateway takes, and the rest when it is back", async () => {
+  const page = new FakePage();
+  const slow = gate();
+  let most = 0;
+  const setup = setUp({
+    environment: page,
+    transports: ["longpoll"],
+    maxOutbox: 3000,
+    fetch: async (url, init) => {
+      if (url.endsWith("/send")) {
+        most = Math.max(most, JSON.parse(String(init.body)).frames.length);
+        if (!init.keepalive) await slow.promise;
+      }
+      return await setup.gateway.fetch(url, init);
+    },
+  });
+  const { client, gateway, settle } = setup;
+  await client.connect();
+  const all = Array.from({ length: 1000 }, (_, n) => client.publish("a", n, { id: `${n}` }));
+  await settle();
+  for (let n = 1000; n < 1100; n++) all.push(client.publish("a", n, { id: `${n}` }));
+  page.unload();
+  await settle();
+  slow.open();
+  await Promise.all(all);
+  assertEquals(most, 1024);
+  const heard = new Set(gateway.of("channel.publish").map(({ id }) => Number(id)));
+  assertEquals([...heard], Array.from({ length: 1100 }, (_, n) => n));
+  await client.disconnect();
+});
