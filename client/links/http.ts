@@ -139,7 +139,9 @@ export function openHttp(
   /** @returns whether something came */
   const poll = async (body: string): Promise<unknown> => {
     const answer = await ask("poll/messages", body, requestTimeout + 1000 * POLL_TIMEOUT);
-    if (!answer.value) return isRenewed ? 0 : await stumble(answer);
+    // What has been read by then comes again, where it is wanted.
+    if (isRenewed) return 0;
+    if (!answer.value) return await stumble(answer);
     const { messages, poll_interval_hint: hint } = answer.value;
     deliver(messages);
     if (hint as number > 0) await pause(1000 * Math.min(hint as number, MAX_HINT));
@@ -162,7 +164,7 @@ export function openHttp(
         deliver(parse(data, events));
       });
       const reader = response.body!.getReader();
-      for (let chunk; isOpen && !(chunk = await reader.read()).done;) {
+      for (let chunk; isOpen && !(chunk = await reader.read()).done && !isRenewed;) {
         if (!take(chunk.value)) end(endingOf("An event is too large."));
         if (isHeard) wait(SILENCE);
       }

@@ -490,3 +490,41 @@ Deno.test("a WebSocket that works is not given up for a stream that may not", as
   assertEquals([client.transport, gateway.opened.length], ["websocket", length]);
   await client.disconnect();
 });
+
+for (const transport of ["sse", "longpoll"] as const) {
+  Deno.test(`what has come when a channel is left is not of its next subscription, whichever is read first (${transport})`, async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      let receiving: AbortSignal | undefined | null;
+      const setup = setUp({
+        transports: [transport],
+        fetch: (url, init) => {
+          if (/messages|sse/.test(url)) receiving = init.signal;
+          return setup.gateway.fetch(url, init);
+        },
+      });
+      const { client, gateway, settle } = setup;
+      gateway.streams = "open";
+      await client.connect();
+      await client.subscribe("a", () => {});
+      await settle();
+      const answer = gate();
+      gateway.beforeSendAnswer = answer.promise;
+      gateway.head = 5;
+      void client.unsubscribe("a");
+      const got: unknown[] = [];
+      const subscribing = client.subscribe("a", ({ data }) => got.push(data));
+      await settle();
+      const before = receiving!;
+      answer.open();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      // The last that the subscription that ends is sent.
+      if (!before.aborted) gateway.message("a", 3);
+      await subscribing;
+      await settle();
+      gateway.message("a", 6);
+      await settle();
+      assertEquals(got, ["a 6"], `after ${turns} turns`);
+      await client.disconnect();
+    }
+  });
+}
