@@ -177,6 +177,11 @@ export class Stream {
     this.#top = Math.max(this.#top, seq);
     const asking = this.#asking;
     this.#asking = undefined;
+    if (!isBack && asking && this.#context.isOrdered() && this.#asks.some(isForNothing)) {
+      // These begin where the log ends, which only an answer to nothing says.
+      this.#context.send({ type: "channel.unsubscribe", channel: this.channel });
+      return this.#subscribe({}, undefined);
+    }
     const isFirst = asking !== undefined && asking.from === undefined;
     if (isFirst) asking.from = seq;
     const early = this.#early.splice(0);
@@ -496,6 +501,10 @@ export class Stream {
 /** Names a publish. */
 export function keyOf(channel: string, id: string): string {
   return `${channel} ${id}`;
+}
+
+function isForNothing({ start }: Ask): boolean {
+  return Object.keys(start).length === 0;
 }
 
 function isOf(channel: string, key: string): boolean {

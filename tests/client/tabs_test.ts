@@ -841,6 +841,111 @@ Deno.test("tabs that ask for everything get it in order, beside one that holds s
   browser.closeAll();
 });
 
+Deno.test("a tab that asks for nothing begins where the log ends, whatever another tab asks for at the same moment", async () => {
+  await using served = await startGateway();
+  const options = { transports: ["websocket"] as const };
+  const { epoch } = await served.gateway.publish("a", 1);
+  await served.gateway.publish("a", 2);
+  const starts = [{ since: { epoch: "ended", seq: 50 } }, { all: true }, { last: 1 }, {
+    since: { epoch, seq: 0 },
+  }];
+  for (const [i, start] of starts.entries()) {
+    const browser = new TabBrowser();
+    const tabs = [
+      browser.open().client(served.ws, options),
+      browser.open().client(served.ws, options),
+    ];
+    const got: unknown[][] = [[], []];
+    for (const [at, tab] of tabs.entries()) {
+      tab.on("gap", ({ reason }) => got[at].push(reason));
+      await tab.connect();
+    }
+    await Promise.all(
+      [start, {}].map((each, at) =>
+        tabs[at].subscribe("a", ({ data }) => got[at].push(data), each)
+      ),
+    );
+    await served.gateway.publish("a", 3 + i);
+    await until(() => got.every((each) => each.includes(3 + i)), "the newest has come");
+    const all = upTo(3 + i);
+    assertEquals(got, [[["epoch", ...all], all, all.slice(-2), all][i], [3 + i]]);
+    for (const tab of tabs) await tab.disconnect();
+    browser.closeAll();
+  }
+});
+
+Deno.test("tabs that ask for different starts at any moment get what they asked for, in order, and no other tab's gap", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const random = seededRandom(seed);
+  await using served = await startGateway();
+  for (let round = 0; round < 6; round++) {
+    const channel = `round-${round}`;
+    const said = [`seed ${seed}`, channel];
+    let head = 0;
+    const publish = async (): Promise<string> =>
+      (await served.gateway.publish(channel, ++head)).epoch;
+    const epoch = await publish();
+    const browser = new TabBrowser();
+    const clients = upTo(4).map(() =>
+      browser.open().client(served.ws, {
+        transports: ["websocket"],
+        reconnectDelay: { max: 0.05 },
+      })
+    );
+    /** What each tab has got of its last subscription, and the number behind which that begins. */
+    const views: ({ got: unknown[]; from: number } | undefined)[] = [];
+    const asked: Promise<unknown>[] = [];
+    for (const [at, client] of clients.entries()) {
+      client.on("gap", ({ reason }) => views[at]?.got.push(reason));
+      await client.connect();
+    }
+    const subscribe = (at: number): void => {
+      const n = random.below(head + 1);
+      const [start, from] = ([
+        [{}, head],
+        [{ all: true }, 0],
+        [{ last: n }, head - n],
+        [{ since: { epoch, seq: n } }, n],
+        [{ since: { epoch: "ended", seq: 50 } }, -1],
+      ] as const)[random.below(5)];
+      const view = views[at] = { got: [] as unknown[], from };
+      said.push(`${at} ${JSON.stringify(start)}`);
+      asked.push(clients[at].subscribe(channel, ({ data }) => view.got.push(data), start));
+    };
+    const settle = async (): Promise<void> => void await Promise.all(asked.splice(0));
+    for (let step = 0; step < 20; step++) {
+      const at = random.below(4);
+      const what = random.below(8);
+      if (what < 4 && !views[at]) subscribe(at);
+      else if (what === 4 && views[at] && asked.length === 0) {
+        said.push(`${at} leaves`);
+        views[at] = undefined;
+        asked.push(clients[at].unsubscribe(channel));
+      } else if (what === 5) {
+        said.push("lost");
+        for (const socket of browser.leader?.sockets ?? []) socket.close(3001);
+      } else if (what > 5) {
+        await settle();
+        said.push(`${head + 1}`);
+        await publish();
+      }
+    }
+    await settle();
+    await publish();
+    const all = views.filter((view) => view !== undefined);
+    await until(() => all.every(({ got }) => got.includes(head)), said.join("; "));
+    for (const { got, from } of all) {
+      const gaps = got.filter((each) => typeof each !== "number");
+      const numbers = got.filter((each) => typeof each === "number");
+      assertEquals(gaps, from < 0 ? ["epoch"] : [], said.join("; "));
+      assert(numbers[0] <= Math.max(from, 0) + 1, said.join("; "));
+      assertEquals(numbers, upTo(head).slice(numbers[0] - 1), said.join("; "));
+    }
+    for (const client of clients) await client.disconnect();
+    browser.closeAll();
+  }
+});
+
 for (const transport of ["websocket", "sse", "longpoll"] as const) {
   Deno.test(`what is on its way when a channel is left comes before nothing that is asked for next (${transport})`, async () => {
     await using served = await startGateway();
