@@ -29,9 +29,11 @@ if p then
 end
 -- Perhaps it was forgotten since the session was asked.
 if mode == 'named' and not p then return {bad, 'ask'} end
+-- Its name was seen, and may be on its way out: only what marks it says that it stays.
+if mode == 'named' and p.generation == generation then next.named = p.named end
 local goesOn = p and mode ~= 'fresh'
 if goesOn and p.epoch == next.epoch and p.floor > next.floor then
-  if p.generation ~= generation or p.named ~= '1' then
+  if p.generation ~= generation then
     p.generation, p.named = generation, '1'
     write(p)
   end

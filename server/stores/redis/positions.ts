@@ -48,7 +48,8 @@ const TRIES = 3;
  * position that was written for it, and so does nothing after a later unnaming; an unnaming does nothing
  * once the node has looked at the names again, to go on by them; a removal goes by the number of the
  * unnaming before it, and leaves a position that was written later. Only what marks a position right
- * after its name was written, or was seen, lets commits go without asking.
+ * after its name was written lets commits go without asking, or, for what an earlier generation has left,
+ * that its name was seen.
  */
 export class RedisPositions {
   readonly #parts: SessionParts;

@@ -456,3 +456,30 @@ test("with no memory left acknowledgements go on, and what grows is refused", as
   await a.ask("CONFIG", "SET", "maxmemory", 0);
   assertEquals((await a.sessions.stats()).sessions, 0);
 });
+
+test(
+  "what is stored while its name goes is asked for again where the removal behind that is lost",
+  async (a) => {
+    await a.publish("c", 5);
+    const generation = await a.attach("s");
+    await assertNamed(a, generation, 1);
+    // Who was not renewed for long asks its session.
+    a.parts.leases.drop("s", generation);
+    const forget = () => a.positions.forget("s", generation, "c");
+    const [forgotten, mark] = await a.link.holdBack("mark", forget);
+    // It has seen the name, and stores by that once the name has gone.
+    const [standing, store] = await a.link.holdBack(
+      "commit",
+      () => a.stand("s", generation, "c", 2),
+    );
+    a.link.cut.add("drop");
+    mark();
+    await assertRejects(() => forgotten, PushError, "cut");
+    a.link.cut.clear();
+    store();
+    assertEquals(await standing, true);
+    // From here on it need not ask.
+    await a.sessions.renew([{ key: "s", generation }], a.now);
+    await assertNamed(a, generation, 3);
+  },
+);
